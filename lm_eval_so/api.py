@@ -249,7 +249,7 @@ def render(
     report: EvaluationReport | None = None,
     *,
     comparison: Comparison | None = None,
-    format: Literal["json", "md", "html"] = "md",  # noqa: A002 - as the option
+    format: Literal["json", "md", "html", "junit", "csv"] = "md",  # noqa: A002 - as the option
     language: Language = Language.EN,
     examples: int = 20,
 ) -> str:
@@ -258,7 +258,7 @@ def render(
     Args:
         report: The scores.
         comparison: The verdict.
-        format: json, md or html; html needs the scores.
+        format: json, md, html, junit or csv; the last three need the scores.
         language: Language of fixed texts.
         examples: Cases shown in full, at most.
 

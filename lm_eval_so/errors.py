@@ -251,7 +251,11 @@ def problems_of(error: BaseException) -> tuple[Problem, ...]:
         what = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
         return (Problem(what=what),)
     what = f"a bug in lm-eval-so: {type(error).__name__}: {error}"
-    return (Problem(what=what, hint="run it again with -v and report what it prints"),)
+    return (
+        Problem(
+            what=what, hint="report it with the traceback, which the log of the Action and -v show"
+        ),
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -4,7 +4,7 @@
 # Prints a Python that is 3.11 or newer; says what is missing otherwise.
 find_python() {
   for name in python3 python3.13 python3.12 python3.11 python; do
-    if "$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if "$name" -I -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       command -v "$name"
       return 0
     fi

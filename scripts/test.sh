@@ -53,9 +53,9 @@ check layers lint-imports
 check types mypy
 check typing mypy tests/typing/plugins.py
 check spelling codespell
-check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/quickstart/*.sh .ci/run
-check action check-jsonschema --builtin-schema vendor.github-actions action.yml
-check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
+check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/*/*.sh composite/*.sh .github/selftest/*.sh .ci/run
+check action check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
+check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml example/workflows/*.yml && actionlint && actionlint example/workflows/*.yml && zizmor --offline --no-progress --config .github/zizmor.yml . example/workflows/*.yml'
 check dockerfile hadolint Dockerfile
 wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them

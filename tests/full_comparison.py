@@ -5,8 +5,7 @@ from dataclasses import replace
 from full_report import full_report, with_rows
 from made_reports import changed, comparison
 
-from lm_eval_so.core.records.changes import FlakyCase, SliceComparison
-from lm_eval_so.core.records.comparison import Exemption
+from lm_eval_so.core.records.changes import Exemption, FlakyCase, SliceComparison
 from lm_eval_so.core.records.report import Labels
 
 LENGTHS = ("≤ 50", "51–200")

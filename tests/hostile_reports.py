@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from made_reports import SENTENCES, case, changed, compared, comparison, lost, report, summary
 
-from lm_eval_so.core.records.comparison import Control, LostCase, Reason
+from lm_eval_so.core.records.changes import LostCase
+from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
 

@@ -3,15 +3,13 @@
 from collections import Counter
 from dataclasses import replace
 
-from lm_eval_so.core.records.changes import ChangedCase
+from lm_eval_so.core.records.changes import ChangedCase, Lost, LostCase
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.comparison import (
     BaselineRef,
     BrokenCase,
     BrokenCases,
     Comparison,
-    Lost,
-    LostCase,
     MetricComparison,
     Pairing,
 )

@@ -146,6 +146,29 @@ OUTCOMES = {
         "✅ Pass · 2 drops accepted",
         "✅ 통과 · 하락 2건 승인",
     ),
+    "accepted here": (
+        comparison(
+            Verdict.PASS,
+            metrics={"exact_match": compared(Verdict.PASS)},
+            changed=(),
+            accept=(
+                exemption("tone-002", max_drop=1.0, drop=1.0, on_base=False, reason="새 말투 안내"),
+                exemption(
+                    None,
+                    metric="helpful",
+                    max_drop=0.1,
+                    drop=0.04,
+                    on_base=False,
+                    reason="shorter answers",
+                ),
+                exemption("s3", max_drop=1.0, drop=0.0, on_base=False),
+                exemption("s4", state="exceeded", max_drop=0.5, drop=1.0, on_base=False),
+            ),
+        ),
+        "pass",
+        "✅ Pass · 2 drops accepted by this pull request",
+        "✅ 통과 · 이 PR에서 하락 2건 승인",
+    ),
     "nothing changed": (
         _unclear({"exact_match": _as_before()}, broken=broken(samples=25, cases=())),
         "pass",

@@ -132,6 +132,9 @@ class _Publisher:
             text = self._fitting_text(earlier)
             if mine:
                 self._yield_to_newer(mine[0])
+                if self._tells_the_same(earlier):
+                    self.url = mine[0].url
+                    raise _Stop(f"nothing changed since {self.url}; it is left as it is")
             if not mine or not is_same(mine[0].body, text):
                 if not self._write(mine, text):
                     continue
@@ -146,6 +149,13 @@ class _Publisher:
         if self._created and not self._is_listed:
             return
         raise RequestFailed("other runs keep writing the same comment", status=None)
+
+    def _tells_the_same(self, earlier: State) -> bool:
+        """Return whether nothing is to be written, since nothing changed since the comment."""
+        target = self._target
+        if not target.is_for_change or self.written or target.verdict is None:
+            return False
+        return (earlier.verdict, earlier.regressed) == (target.verdict, target.regressed)
 
     def _guard(self) -> None:
         pull = self._patiently(lambda: self._pulls.get(self._target.pull))
@@ -241,6 +251,7 @@ class _Publisher:
             sum=digest(body),
             verdict=target.verdict or earlier.verdict,
             at=target.head if target.verdict else earlier.at,
+            regressed=target.regressed if target.verdict else "",
         )
         return f"{self._marker}\n{state.line()}\n{body}"
 

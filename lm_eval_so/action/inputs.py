@@ -21,6 +21,8 @@ class CommentMode(StrEnum):
     """Condition under which the pull request gets a comment."""
 
     ALWAYS = "always"
+    ON_CHANGE = "on_change"
+    """Verdict or losses differ from those of the comment that is there."""
     ON_FAILURE = "on_failure"
     NEVER = "never"
 
@@ -38,6 +40,20 @@ class MissingSecrets(StrEnum):
 
     SKIP = "skip"
     FAIL = "fail"
+
+
+class BaselineSource(StrEnum):
+    """Place in which a baseline is looked for."""
+
+    AUTO = "auto"
+    """All of the others in this order; the first one that has a report counts."""
+    FILE = "file"
+    """The file as it is, if no proposed commit brings it."""
+    GIT = "git"
+    """The file as the base commit has it."""
+    ARTIFACT = "artifact"
+    """A report that a workflow run of the base branch stored."""
+    NONE = "none"
 
 
 class UpdateBaseline(StrEnum):

@@ -30,6 +30,8 @@ class State:
     """Last measured verdict, of this run or an earlier one; "" if not known."""
     at: str = ""
     """Commit of that verdict."""
+    regressed: str = ""
+    """Digest of what got worse then; "" if not known, as where nothing could be measured since."""
 
     @property
     def age(self) -> tuple[int, int]:
@@ -50,7 +52,9 @@ class State:
         told = (str(values.get("verdict")), str(values.get("at")))
         is_known = told[0] in list(Verdict) and _COMMIT.fullmatch(told[1])
         verdict, at = told if is_known else ("", "")
-        return cls(**{name: values[name] for name in names}, verdict=verdict, at=at)
+        regressed = str(values.get("regressed", ""))
+        known = {name: values[name] for name in names}
+        return cls(**known, verdict=verdict, at=at, regressed=regressed)
 
     def line(self) -> str:
         """Return the line that `read` reads."""

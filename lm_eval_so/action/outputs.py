@@ -26,6 +26,7 @@ class Outputs:
     passed: bool = False
     regressed_count: int | None = None
     improved_count: int | None = None
+    accepted_count: int | None = None
     error_count: int | None = None
     cost_usd: float | None = None
     report_json: str = ""
@@ -56,6 +57,7 @@ def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outpu
         passed=comparison.passed,
         regressed_count=worse,
         improved_count=better,
+        accepted_count=len(comparison.accepted_here),
         error_count=max(unscored, default=None),
         cost_usd=round(sum(known), 6) if known else None,
         baseline_source=comparison.baseline.source,

@@ -1,14 +1,17 @@
 """The target of a comment: its pull request, and whether there is a comment to write."""
 
+import json
 from dataclasses import dataclass
 from typing import Final, assert_never
 
 from lm_eval_so.action.event import Activity
-from lm_eval_so.action.github.pulls import Pulls
+from lm_eval_so.action.github.pulls import Pull, Pulls
+from lm_eval_so.action.github.runs import Run
 from lm_eval_so.action.inputs import CommentMode
-from lm_eval_so.action.marker import suite_of
+from lm_eval_so.action.marker import digest, suite_of
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.words.broken_cases import named_cases
 
 MOST_COMMENTS: Final = 3000
 """Comments of a pull request that are looked through."""
@@ -27,6 +30,10 @@ class Target:
     job: str
     verdict: Verdict | None
     """Measured verdict; null if nothing was measured: then the comment keeps its old verdict."""
+    regressed: str = ""
+    """Digest of what got worse."""
+    is_for_change: bool = False
+    """Whether a comment that tells the same verdict and the same losses is left as it is."""
     is_guess: bool = False
     """Whether the suite is only a guess, so that a comment that this run wrote already is left."""
     max_chars: int = 60_000
@@ -39,7 +46,7 @@ def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
     if comparison.verdict is Verdict.SKIPPED:
         return False
     match mode:
-        case CommentMode.ALWAYS:
+        case CommentMode.ALWAYS | CommentMode.ON_CHANGE:
             return True
         case CommentMode.ON_FAILURE:
             return not comparison.passed
@@ -47,6 +54,14 @@ def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
             return False
         case _:
             assert_never(mode)
+
+
+def regressed_in(comparison: Comparison) -> str:
+    """Return the digest of what got worse: cases, and metrics that are a regression."""
+    metrics = (key for key, m in comparison.metrics.items() if m.verdict is Verdict.REGRESSION)
+    changed = (case.sample_id for case in comparison.changed if case.change == "worse")
+    broken = (case.sample_id for case in named_cases(comparison.broken))
+    return digest(json.dumps([sorted(metrics), sorted({*changed, *broken})]))
 
 
 def find_pull(activity: Activity, pr_number: int | None, pulls: Pulls) -> int | None:
@@ -68,6 +83,31 @@ def find_pull(activity: Activity, pr_number: int | None, pulls: Pulls) -> int | 
         return None
     found = [pull for pull in pulls.open_of(activity.pull_branch) if pull.head == activity.head]
     return found[0].number if len(found) == 1 else None
+
+
+def pulls_of_run(run: Run, pulls: Pulls) -> tuple[Pull, ...]:
+    """Return the open pull requests that a run measured, if they have not moved on since.
+
+    GitHub alone is asked: what the run's own code wrote may name any pull request, and the run's list
+    of pull requests is empty for forks.
+
+    Args:
+        run: The run; none but finished ones of `pull_request` have a pull request.
+        pulls: The pull requests of the repository.
+
+    Raises:
+        RequestFailed: If GitHub cannot be asked.
+    """
+    is_finished = run.event == "pull_request" and run.conclusion not in {None, "cancelled"}
+    if not is_finished or run.owner is None or run.branch is None:
+        return ()
+    return tuple(
+        pull
+        for pull in pulls.open_of(f"{run.owner}:{run.branch}")
+        if pull.head == run.head
+        and pull.head_repository == run.head_repository
+        and pull.base_repository == run.repository
+    )
 
 
 def suites_on(pull: int, prefix: str, pulls: Pulls) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def clear(line: CommandLine) -> None:
         typer.echo(f"removed {removed.entries:,} entries from {path}")
 
 
-@command(cache_app, shared=_OF_CONFIG)
+@command(cache_app, shared=(*_OF_CONFIG, "as_json"))
 def export(line: CommandLine, out: OutFile = None) -> None:
     """Write the cache as JSON lines, to take it to another machine.
 
@@ -64,14 +64,17 @@ def export(line: CommandLine, out: OutFile = None) -> None:
     """
     from lm_eval_so.core.asking.cache.export import export_lines
     from lm_eval_so.core.files import replacing
+    from lm_eval_so.errors import UsageError
 
+    if line.as_json and out is None:
+        raise UsageError("--json needs a file to name", hint="name one by -o")
     lines = export_lines(_path(line))
     if out is None:
         sys.stdout.writelines(f"{each}\n" for each in lines)
         return
     with replacing(out) as file:
         file.writelines(f"{each}\n".encode() for each in lines)
-    line.emit(paths=[out])
+    line.emit(paths=[out], result={"path": str(out)})
 
 
 @command(cache_app, name="import", shared=(*_OF_CONFIG, "as_json"))

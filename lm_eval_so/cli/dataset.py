@@ -96,7 +96,7 @@ def diff(line: CommandLine, old: Older, new: Newer, language: Spoken = None) -> 
         line.emit_text(diff_text(found, language or found.language))
 
 
-@command(dataset_app, shared=("verbose",))
+@command(dataset_app, shared=_SHARED)
 def convert(
     line: CommandLine, folder: Folder, to: To, out: OutFile = None, language: Spoken = None
 ) -> None:
@@ -106,15 +106,10 @@ def convert(
 
     Example: lm-eval-so dataset convert dataset/docs --to csv -o tests.csv
     """
-    from lm_eval_so.core.files import write_atomic
     from lm_eval_so.generator.dataset_tools.convert import convert as stage
     from lm_eval_so.generator.dataset_tools.convert import notes
 
     made = stage(folder, to)
     for note in notes(made, language or made.language):
         typer.echo(note, err=True)
-    if out is None:
-        line.emit_text(made.text)
-        return
-    write_atomic(out, made.text)
-    line.emit(paths=[out])
+    line.emit_document(made.text, out)

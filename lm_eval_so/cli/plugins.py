@@ -48,8 +48,8 @@ def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
     line.emit_text("".join(f"{each}\n" for each in lines))
 
 
-@app.command()
-def schema(name: Record = None) -> None:
+@command(app, shared=("as_json",))
+def schema(line: CommandLine, name: Record = None) -> None:
     """Print the JSON Schema of a record or of the config. Without a name, the names.
 
     Example: lm-eval-so schema sample
@@ -59,11 +59,13 @@ def schema(name: Record = None) -> None:
     from lm_eval_so.errors import UnknownName
 
     names = ["config", *RECORDS]
-    if name is None:
-        typer.echo("\n".join(names))
+    if name is None and line.as_json:
+        line.emit(result={"names": names})
+    elif name is None:
+        line.emit_text("".join(f"{each}\n" for each in names))
     elif name in names:
         found = config_schema() if name == "config" else json_schema(name)
-        typer.echo(dump_document(found), nl=False)
+        line.emit_text(dump_document(found))
     else:
         raise UnknownName("schema", name, names)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.terminal.command_line import CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -25,8 +26,9 @@ InLanguage = Annotated[Language, typer.Option("--language", help="Language of th
 Examples = Annotated[int, typer.Option("--examples", min=0, help="Cases shown in full, at most.")]
 
 
-@app.command()
+@command(app, shared=("as_json",))
 def report(
+    line: CommandLine,
     report: Report,
     comparison: ComparisonFile = None,
     out: Out = None,
@@ -40,7 +42,6 @@ def report(
     """
     import os
 
-    from lm_eval_so.core.files import write_atomic
     from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.pipeline.reports import read_comparison
@@ -52,8 +53,4 @@ def report(
     refuse_other_report(compared, found, files=(comparison, report))
     style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
     text = render(found, compared, format=format, style=style)
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    write_atomic(out, text)
-    typer.echo(str(out))
+    line.emit_document(text, out)

@@ -9,8 +9,7 @@ from itertools import chain, compress, repeat
 from lm_eval_so.comparator.effect.finding import Finding, Paired
 from lm_eval_so.comparator.pairing import Pairs, Reports, Rows, Side
 from lm_eval_so.comparator.slices.compare import Slices
-from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import Exemption, Lost, LostCase
+from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase, Lost, LostCase
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.stats.bounded import largest_of

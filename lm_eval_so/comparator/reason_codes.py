@@ -16,6 +16,7 @@ class Code(StrEnum):
     NO_SAMPLES = "no_samples"
     OVERLAP = "overlap"
     ERROR_RATE = "error_rate"
+    BUDGET = "budget"
     MISSING_UNBOUNDED = "missing_unbounded"
     FEW_GROUPS = "few_groups"
     FEW_SAMPLES = "few_samples"

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions
+from lm_eval_so.comparator.exemptions.files import (
+    Exceptions,
+    hold_against_base,
+    read_accepted,
+    read_exceptions,
+)
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
 from lm_eval_so.core.config.gate import GateSection
@@ -97,21 +102,33 @@ class Terms:
         return _day_of(self.compared_at)
 
 
-def read_terms(config: Config, *, now: str, redact: Redact = KEY_SHAPES) -> Terms:
+def read_terms(
+    config: Config,
+    *,
+    now: str,
+    accepted: bytes | None = None,
+    redact: Redact = KEY_SHAPES,
+) -> Terms:
     """Read the terms of a config, with its quarantine and accept files.
 
     Args:
         config: Config with the gate.
         now: Time of the comparison, RFC 3339 in UTC.
+        accepted: Accept file of the base commit, empty if there is none; None where nothing is
+            proposed.
         redact: Function that takes secrets out of a text.
 
     Raises:
         InputError: If a file cannot be used; lists every problem of both files.
     """
+    exceptions = read_exceptions(config, day=_day_of(now))
+    if accepted is not None:
+        is_strict = config.gate.rules == "strict"
+        exceptions = hold_against_base(exceptions, read_accepted(accepted), is_strict=is_strict)
     return Terms(
         compared_at=now,
         gate=config.gate,
-        exceptions=read_exceptions(config, day=_day_of(now)),
+        exceptions=exceptions,
         language=config.language,
         redact=redact,
     )

@@ -6,10 +6,12 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from lm_eval_so.errors import UsageError
+from lm_eval_so.errors import InputError, UsageError
 
 _TIMEOUT_S = 60
 # no dash in front, no "..", no path; branch names may have letters of any script, and fix(ui) or a,b
@@ -23,6 +25,24 @@ _PIECE = 1 << 20
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
 _KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
 _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false")
+
+
+class NotServed(InputError):  # noqa: N818 - says what happened, as `RequestFailed` does
+    """Nobody knows whether a commit has a file: its objects are not here, and GitHub did not serve it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFiles:
+    """Files of a commit: from the checkout's own objects, or from GitHub where these are not here."""
+
+    commit: str
+    """Id of the commit."""
+    read: Callable[[Path], bytes | None] = field(repr=False)
+    """Takes a file by its path in the checkout, where it need not be, and returns its content as the
+    commit has it; None if the commit has no such file. Only the very name counts: links of the checkout
+    lead nowhere else, and links of the commit are followed inside it.
+
+    Raises `NotServed`, and `UsageError` if the file is a link that leads out of the commit."""
 
 
 def is_installed() -> bool:
@@ -102,9 +122,37 @@ def show_named(ref: str, file: Path) -> bytes | None:
     Raises:
         UsageError: As `show`.
     """
+    place = named_place(file)
+    return None if place is None else show(ref, place.name, cwd=place.top)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPlace:
+    """Place of a file in a checkout, by its very name."""
+
+    top: Path
+    """Root of the checkout around it."""
+    name: Path
+    """Path from there."""
+
+
+def named_place(file: Path) -> NamedPlace | None:
+    """Return the place of a file in a checkout, where it need not be; None outside of a checkout."""
     name = Path(os.path.normpath(file.absolute()))
     top = next((each for each in name.parents if (each / ".git").exists()), None)
-    return None if top is None else show(ref, name.relative_to(top), cwd=top)
+    return None if top is None else NamedPlace(top=top, name=name.relative_to(top))
+
+
+def has_all_objects(cwd: Path) -> bool:
+    """Return whether a checkout has all objects of its commits; a partial clone, as a sparse one, does not."""
+    return not _ask(
+        ["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"], cwd
+    )
+
+
+def files_of(commit: str) -> CommitFiles:
+    """Return the files of a commit as git has them."""
+    return CommitFiles(commit=commit, read=partial(show_named, commit))
 
 
 def is_committed(file: Path, commits: Collection[str]) -> bool:

@@ -18,8 +18,8 @@ from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
+    Wanted,
     find_anchor_place,
-    find_base,
     find_control,
     find_local_place,
     find_place,
@@ -117,11 +117,13 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
     activity, inputs = around.activity, around.inputs
     run, reports = _folders(config, around, options)
     origin = Origin(commit=git.head(config.folder), base_ref=activity.base.ref)
+    base = around.base(config.folder)
     if inputs is None:
         place = find_local_place(config, activity, explicit=options.baseline)
         may_be_baseline = True
     else:
-        place = find_place(config, activity, explicit=options.baseline or inputs.baseline)
+        wanted = Wanted(explicit=options.baseline or inputs.baseline)
+        place = find_place(config, activity, base, wanted)
         may_be_baseline = activity.may_be_baseline
         origin = Origin(
             suite_id=around.suite_id(config.suite),
@@ -135,14 +137,14 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
         baseline=place,
-        anchor=find_anchor_place(config, activity) if inputs else None,
+        anchor=find_anchor_place(config, activity, base) if inputs else None,
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
-        control=find_control(activity, around.source) if around.source else None,
+        control=find_control(activity, around.source, config, base) if around.source else None,
         sources=SourceCheck(
-            base=find_base(activity, cwd=config.folder) if activity.is_proposal else None,
+            base=base.commit if activity.is_proposal else None,
             workspace=around.workspace if inputs else None,
         ),
     )
@@ -180,8 +182,8 @@ async def measure_and_tell(
         resources.listener(event)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
-    is_own = place.ref is None and place.report is None and not config.baseline.ref
-    if is_own and not activity.is_proposal:
+    is_own = not (place.report or place.files or place.ref or config.baseline.ref)
+    if is_own and place.in_repository and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     if _wants_update(around) and plan.makes_baseline == "never":
         resources.listener(Warned(stage="baseline", text=_OTHER_CHECKOUT, hint=_OWN_CHECKOUT))

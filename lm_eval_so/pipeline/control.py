@@ -20,6 +20,7 @@ from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
@@ -63,14 +64,21 @@ class ControlSource:
     """Plugin files of the command line."""
     hosts: "AllowedHosts | None" = None
     """Hosts that may be asked; null: any."""
-    base: str | None
+    base: CommitFiles | None
     """The base commit; null if there is none that a pull request cannot have chosen."""
     why: Reason | None = None
-    """Reason why there is none."""
+    """Reason why git does not have it."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if main has none or is not known; None where nothing is proposed."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
+
+    @property
+    def commit(self) -> str | None:
+        """Id of the base commit."""
+        return self.base.commit if self.base else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +110,7 @@ def decide(
         if not _is_unchanged(config, source, report, baseline):
             return None
         served = _served(config, source, report, baseline)
-        control = Control(state="unchanged", commit=source.base, served=served)
+        control = Control(state="unchanged", commit=source.commit, served=served)
         return Decided(control=control)
     try:
         return _decide(config, source, report, baseline)
@@ -110,7 +118,7 @@ def decide(
         # main's own gate alone switches it off, but where nothing can be asked this one hides why
         if config.gate.control == "off":
             return None
-        control = Control(state="not_possible", why=refused.why, commit=source.base)
+        control = Control(state="not_possible", why=refused.why, commit=source.commit)
         return Decided(control=control)
 
 
@@ -129,15 +137,15 @@ def _no(code: str, **figures: str) -> _RefusedError:
 def _decide(
     config: Config, source: ControlSource, report: EvaluationReport, baseline: EvaluationReport
 ) -> Decided | None:
-    commit = source.base
-    if commit is None:
-        raise _RefusedError(source.why or Reason(code="base_unknown"))
-    main = _config_of_main(source, commit)
+    base, unknown = source.base, source.why or Reason(code="base_unknown")
+    if base is None:
+        raise _RefusedError(unknown)
+    commit, main = base.commit, _config_of_main(source, base)
     if main.gate.control == "off":
         return None
     changed = git.changed_files(commit, cwd=source.file.parent)
     if changed is None:
-        raise _no("base_unknown")
+        raise _RefusedError(unknown)
     runs_code = _runs_code(source, config, main)
     if runs_code and not changed <= _data_files(main, source.file):
         raise _no("own_code")
@@ -150,7 +158,7 @@ def _decide(
             ):
                 raise _no("own_file", file=file.name)
         is_told = runs_code or not is_hosted  # a sample's facts, which are no part of its `rev`
-        if is_told and not _keeps_facts(config, commit, changed):
+        if is_told and not _keeps_facts(config, base, changed):
             raise _no("own_facts")
         if is_hosted and _sends_the_same(config, main):
             now, before = (each.experiment.fingerprints.get("run") for each in (report, baseline))
@@ -176,11 +184,11 @@ def _decide(
     return Decided(control=control, config=main, redactor=redactor)
 
 
-def _config_of_main(source: ControlSource, commit: str) -> Config:
+def _config_of_main(source: ControlSource, base: CommitFiles) -> Config:
     """Read the config as it is in the base commit, with today's environment and the same options."""
-    shown = commit[:_DIGITS]
+    shown = base.commit[:_DIGITS]
     try:
-        data = git.show_named(commit, source.file)
+        data = base.read(source.file)
         if data is None:
             raise _no("no_config", file=source.file.name, commit=shown)
         read = read_config(
@@ -191,6 +199,8 @@ def _config_of_main(source: ControlSource, commit: str) -> Config:
             content=data.decode("utf-8-sig"),
         )
         return require_valid(read)
+    except NotServed as error:
+        raise _no("base_refused", problem=str(error)) from None
     except UnicodeDecodeError:
         raise _no("bad_config", commit=shown, problem="it is no UTF-8") from None
     except LMEvalError as error:
@@ -231,14 +241,14 @@ def _data_files(main: Config, file: Path) -> frozenset[Path]:
     return frozenset(each.resolve() for each in (file, *samples, *_kept_files(main)))
 
 
-def _keeps_facts(config: Config, commit: str, changed: frozenset[Path]) -> bool:
+def _keeps_facts(config: Config, base: CommitFiles, changed: frozenset[Path]) -> bool:
     """Return whether samples that stay have the tags and metadata that they have in a commit.
 
     A chatbot of one's own and a metric may be told these; a sample is paired without them.
     """
     path = config.resolve(config.dataset.path)
     file = path / SAMPLES_FILE if path.is_dir() else path
-    before = git.show_named(commit, file)
+    before = base.read(file)
     if before is None:
         return False
     if file.resolve() not in changed:

@@ -79,5 +79,5 @@ def _texts(
         if scores is None and each in NEED_SCORES:
             continue
         text = render(scores, results.comparison, format=each, style=style)
-        texts[f"{name}.{each.value}"] = text
+        texts[each.file_name(name)] = text
     return texts

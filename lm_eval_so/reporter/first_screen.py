@@ -84,7 +84,7 @@ def first_screen(
     is_plain = comparison.control is None and comparison.rounds is None
     is_settled = is_plain and comparison.verdict in _SETTLED
     blocks = [
-        [*made.wrapped(view.verdict.headline.remark), *made.lost()],
+        [*made.wrapped(view.verdict.headline.remark), *made.lost(), *made.accepted()],
         [*made.cases()],
         [*made.others(), *(line for text in view.verdict.lines for line in made.wrapped(text))],
         [*made.figures()],
@@ -124,6 +124,15 @@ class _Screen:
                 cut_to_columns(self.clean(name), 2 * _LONGEST_NAME) for name in lost.names
             )
             yield from self.wrapped(f"{lost.headline} ({lost.reasons}): {names}{more}")
+
+    def accepted(self) -> Iterator[str]:
+        """Yield the drops that the pull request itself accepts, each with its reason."""
+        accepted = self.view.verdict.accepted
+        for each in accepted[:_MOST_NAMES]:
+            for line in self._lines(" ".join(each), _COLUMNS - _INDENT):
+                yield f"{' ' * _INDENT}{line}"
+        if more := len(accepted[_MOST_NAMES:]):
+            yield from self.wrapped(say("comment.more_entries", self.language, {"n": str(more)}))
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""

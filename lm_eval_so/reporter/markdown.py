@@ -94,7 +94,7 @@ def comment_body(
         comparison: Verdict.
         report: Candidate's report.
         level: 0 shows all, 4 the verdict, the gate's tables and links only, 5 the verdict and its
-            sentence, in under 1,500 UTF-16 units.
+            sentence, in under 2,500 UTF-16 units.
         origin: Links, commands, and the comment before this one.
         style: Language, number of examples, and secrets.
     """
@@ -102,7 +102,8 @@ def comment_body(
     if level > _LEAST:
         brief = _head(view.verdict.headline, view.suite, origin)
         told = {"sentence": comparison.sentence, "run_text": "run", "is_cut": True}
-        return _fill("brief.md.j2", {**brief, **told}, style)
+        accepted = view.verdict.accepted
+        return _fill("brief.md.j2", {**brief, **told, "accepted": accepted}, style)
     values = {
         "comparison": view,
         "before": origin.before,
@@ -133,6 +134,7 @@ def unmeasured_body(
     values = {
         **_head(unmeasured_headline(problems[0], language), suite or "", origin),
         "run_text": "run_only",
+        "accepted": (),
     }
     if level > 0:
         return _fill("brief.md.j2", {**values, "is_cut": len(problems) > 1}, style)

@@ -8,14 +8,18 @@ from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content, Renderer, Style
 from lm_eval_so.reporter.html.page import html_report
 from lm_eval_so.reporter.json_report import json_report
+from lm_eval_so.reporter.junit import junit_report
 from lm_eval_so.reporter.markdown import markdown_report
+from lm_eval_so.reporter.scores_table import scores_table
 
 RENDERERS: dict[ReportFormat, Renderer] = {
     ReportFormat.JSON: json_report,
     ReportFormat.MD: markdown_report,
     ReportFormat.HTML: html_report,
+    ReportFormat.JUNIT: junit_report,
+    ReportFormat.CSV: scores_table,
 }
-NEED_SCORES = frozenset({ReportFormat.HTML})
+NEED_SCORES = frozenset({ReportFormat.HTML, ReportFormat.JUNIT, ReportFormat.CSV})
 """Formats that show a comparison only beside the scores."""
 
 
@@ -32,11 +36,11 @@ def render(
         report: Scores.
         comparison: Verdict. As JSON each record is a file of its own: the comparison is written only
             if there is no report.
-        format: json, md or html; html needs the scores.
+        format: json, md, html, junit or csv; the last three need the scores.
         style: Language, number of examples, and secrets; default: English, 20, none known.
 
     Raises:
-        NothingToDo: If there is neither, or html without the scores.
+        NothingToDo: If there is neither, or no scores where the format needs them.
         InputError: If the comparison is about another report.
     """
     refuse_other_report(comparison, report)

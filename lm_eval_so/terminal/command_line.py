@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.text import width
 from lm_eval_so.terminal.lines import visible
@@ -164,6 +165,21 @@ class CommandLine:
         broad = max((width(name) for name in names.values()), default=0)
         lines = (_fact(names[name], broad, value) for name, value in facts.items())
         self.emit_text("".join(f"{line}\n" for line in lines))
+
+    def emit_document(self, text: str, out: Path | None) -> None:
+        """Write a document as the result of a command, to a file or as it is to stdout.
+
+        Args:
+            text: The document.
+            out: File to write. With `--json` the object names it; without a file it has the text.
+        """
+        if out is not None:
+            write_atomic(out, text)
+            self.emit(paths=[out], result={"path": str(out)})
+        elif self.as_json:
+            self.emit(result={"text": text})
+        else:
+            self.emit_text(text)
 
     def emit_text(self, text: str) -> None:
         """Write a text as the result of a command; a reader that has gone is no error."""

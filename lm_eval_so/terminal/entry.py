@@ -58,7 +58,10 @@ def run_command(app: typer.Typer, arguments: list[str]) -> int:
         tell(Interrupted("interrupted"), sys.stderr, redactor)
         return ExitCode.INTERRUPTED
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the process's last resort
-        return _tell_other(error, redactor, verbose=bool({"-v", "--verbose"} & set(arguments)))
+        # nobody can give the option to the step of a workflow that has ended
+        is_on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+        is_verbose = is_on_github or not {"-v", "--verbose"}.isdisjoint(arguments)
+        return _tell_other(error, redactor, verbose=is_verbose)
     return code if isinstance(code, int) else ExitCode.DONE
 
 

@@ -31,6 +31,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
 """Time in which a second signal counts as the first: `timeout` and other wrappers send it to the
 process and to its group."""
+_PATIENCE_ON_GITHUB_S = 2.0
+"""Time for answers that are under way when a job is cancelled: GitHub's runner kills after 10 seconds, and
+the comment is still to be written."""
 _GO_ON = "the same command goes on with what came back"
 
 
@@ -78,11 +81,19 @@ class Session:
     def run(self, work: Callable[[Resources], Coroutine[Any, Any, T]]) -> T:
         """Run a stage; the first Ctrl-C or SIGTERM sets `stop`, the second cancels it.
 
+        On GitHub it is cancelled soon after the first.
+
         Raises:
             Interrupted: If it was cancelled.
         """
         try:
-            return asyncio.run(_until_stopped(lambda stop: work(self.resources(stop))))
+            is_on_github = self.environ.get("GITHUB_ACTIONS") == "true"
+            return asyncio.run(
+                _until_stopped(
+                    lambda stop: work(self.resources(stop)),
+                    patience_s=_PATIENCE_ON_GITHUB_S if is_on_github else None,
+                )
+            )
         except KeyboardInterrupt:
             raise Interrupted("interrupted", hint=_GO_ON) from None
         except Exception as error:
@@ -159,16 +170,23 @@ def _clean(error: Exception, redactor: Redactor) -> None:
         )
 
 
-async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+async def _until_stopped(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, T]], *, patience_s: float | None
+) -> T:
     stop, asked_at = asyncio.Event(), 0.0
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
+
+    def give_up() -> None:
+        task.cancel()
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001 - as `signal` calls it
         nonlocal asked_at
         if not asked_at:
             asked_at = time.monotonic()
             loop.call_soon_threadsafe(stop.set)
+            if patience_s is not None:
+                loop.call_soon_threadsafe(loop.call_later, patience_s, give_up)
         elif time.monotonic() - asked_at < _ECHO_S:
             return
         elif stop.is_set():

@@ -3,7 +3,9 @@
 import json
 import shutil
 import signal
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,19 +39,24 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
-    place.is_worse = False
-    place.commit("mended")
+    accepted = place.folder / ".lm-eval-so/accept.yaml"
+    day = datetime.now(tz=UTC) + timedelta(days=9)
+    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
+    accepted.write_text(json.dumps([entry]), encoding="utf-8")
+    place.commit("accepted")
     second = place.ci(GITHUB_RUN_ID="7")
     assert second.returncode == 0, second.stderr
     assert list(place.hub.bodies(7)) == [number]
-    assert place.hub.bodies(7)[number] != body
-    assert place.outputs()["passed"] == "true"
+    assert "이 PR에서 하락 1건 승인" in place.hub.bodies(7)[number].splitlines()[2]
+    assert "`exact_match` 0.5만큼 나빠짐" in place.hub.bodies(7)[number]
+    outputs = place.outputs()
+    assert (outputs["passed"], outputs["accepted_count"]) == ("true", "1")
 
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:
     place.is_worse = True
-    done = place.ci(INPUT_GITHUB_TOKEN="")
-    assert done.returncode == 1
+    done = place.ci(INPUT_GITHUB_TOKEN="", INPUT_COMMENT_REQUIRED="true")
+    assert done.returncode == 1  # a regression is told before a comment that failed
     assert "no token, so no comment" in done.stderr
     report = place.folder / "lm-eval-so-report"
     assert {f.name for f in report.iterdir()} == {
@@ -69,22 +76,24 @@ def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout
     done = place.ci()
     assert done.returncode == 0, done.stderr
     assert "pull-requests: write" in done.stderr
-    assert place.outputs()["passed"] == "true"
+    outputs = place.outputs()
+    assert (outputs["passed"], outputs["comment_file_written"]) == ("true", "true")
     required = place.ci(INPUT_COMMENT_REQUIRED="true")
     assert required.returncode == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "number"),
     [
-        ("POST", "/comments", 403, {"Retry-After": "50"}),  # the wait that GitHub asks for
-        ("GET", "/pulls/7", 502, {}),  # the waits between reads that are repeated
+        # the wait that GitHub asks for
+        (("POST", "/comments", 403, {"Retry-After": "50"}), signal.SIGTERM),
+        # the waits between reads that are repeated
+        (("GET", "/pulls/7", 502, {}), signal.SIGINT),
     ],
     ids=["rate-limit", "reads"],
 )
 def test_ci__a_signal_ends_the_waits_for_github(
-    place: Checkout, number: signal.Signals, fault: tuple[str, str, int, dict[str, str]]
+    place: Checkout, fault: tuple[str, str, int, dict[str, str]], number: signal.Signals
 ) -> None:
     method, part, status, headers = fault
     place.hub.fail(method, part, status, "secondary rate limit", headers=headers, times=99)
@@ -163,22 +172,23 @@ def test_ci__what_github_takes_no_more_costs_no_verdict(
     assert len(place.hub.bodies(7)) == 1
 
 
-@pytest.mark.parametrize(("depth", "code"), [(1, 0), (2, 1)])
+@pytest.mark.parametrize("is_served", [False, True])
 def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
-    place: Checkout, depth: int, code: int
+    place: Checkout, is_served: bool
 ) -> None:
     place.is_worse = True
+    place.hub.repository = place.folder if is_served else None
     git("checkout", "-q", "topic", cwd=place.folder)
     baseline = place.folder / "baselines/shop.json"
     report = json.loads(baseline.read_text(encoding="utf-8"))
     report["samples"]["scores"]["exact_match"] = [0.0] * N  # as if it had always been bad
     baseline.write_text(json.dumps(report), encoding="utf-8")
     place.commit("cheat")
-    checkout = place.fetch(depth)
+    checkout = place.fetch(1)
     done = checkout.ci()
-    assert done.returncode == code, done.stderr
+    assert done.returncode == is_served, done.stderr
     outputs = checkout.outputs()
-    if depth == 2:
+    if is_served:
         assert (outputs["verdict"], outputs["baseline_source"]) == ("regression", "git")
         return
     assert (outputs["verdict"], outputs["baseline_source"]) == ("incomparable", "none")
@@ -241,14 +251,22 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
 
 
 def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
+    """Also where answers never come: the runner waits for 7.5 seconds, and kills soon after."""
     asked = len(place.bot.requests)
     answer = place.answer
-    place.answer = lambda seen: Reply(text=answer(seen), latency_s=0.3)
+    place.answer = lambda seen: Reply(text=answer(seen), hang=seen.number >= asked + 4)
     process = start_anew("ci", cwd=place.folder, environ=place.environ(INPUT_CONCURRENCY="2"))
-    wait(lambda: len(place.bot.requests) >= asked + 4, process)
-    process.send_signal(signal.SIGTERM)
+    wait(lambda: len(place.bot.requests) >= asked + 6, process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
     code, told = finish(process)
     assert code == 130, told
+    assert time.monotonic() - began < 7.5
+    report = place.folder / "lm-eval-so-report"
+    assert {each.name for each in report.iterdir()} == {"run"}
+    lines = (report / "run/run_results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len([json.loads(line)["response"]["text"] for line in lines]) == 4
+    assert json.loads((report / "run/run.json").read_text(encoding="utf-8"))["state"] != "complete"
     [body] = place.hub.bodies(7).values()
     assert "### ⚠️ 측정하지 못함: interrupted" in body
     assert place.outputs()["verdict"] == "error"
@@ -468,6 +486,7 @@ def test_ci__refuses_pull_request_target(place: Checkout) -> None:
     asked = len(place.bot.requests)
     assert place.ci().returncode == 2
     assert len(place.bot.requests) == asked
+    assert not place.hub.requests
 
 
 def test_ci__a_bad_input_is_told_before_anything_is_asked(place: Checkout) -> None:
@@ -492,7 +511,7 @@ def test_ci__no_key_and_no_token_in_anything_that_is_written(place: Checkout) ->
 def test_comment__posts_what_was_compared(place: Checkout) -> None:
     place.is_worse = True
     assert place.ci(INPUT_COMMENT="never").returncode == 1
-    assert not place.hub.bodies(7)
+    assert not place.hub.requests
     git("checkout", "-q", "topic", cwd=place.folder)
     report = place.folder / "lm-eval-so-report/report.json"
     values = json.loads(report.read_text(encoding="utf-8"))
@@ -507,3 +526,23 @@ def test_comment__posts_what_was_compared(place: Checkout) -> None:
     done = lm_eval_so(*arguments, cwd=place.folder, environ=environ)
     assert done.returncode == 0, done.stderr
     assert len(place.hub.bodies(7)) == 1
+
+
+def test_ci__a_budget_that_ends_too_early_is_inconclusive_with_exit_3(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    priced = config.read_text(encoding="utf-8").replace(
+        'base_url: "${BOT_URL}"',
+        'base_url: "${BOT_URL}", price: {input_per_mtok: 100, output_per_mtok: 100}',
+    )
+    config.write_text(priced.replace("params: {model: m}", "params: {model: m, max_tokens: 10}"))
+    asked = len(place.bot.requests)
+    done = place.ci(INPUT_MAX_COST_USD="0.02")
+    assert done.returncode == 3, done.stderr
+    assert 0 < len(place.bot.requests) - asked < N // 2
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("inconclusive", "false")
+    [body] = place.hub.bodies(7).values()
+    assert "### 🟡 예산을 다 써서 답변" in body
+    report = json.loads((place.folder / outputs["report_json"]).read_text(encoding="utf-8"))
+    assert report["experiment"]["budget"]["stopped"]["by"] == "max_cost_usd"
+    assert not report["experiment"]["eligible"]

@@ -124,7 +124,7 @@ app = typer.Typer()
 
 @app.command()
 def fail(verbose: bool = typer.Option(False, "-v")):
-    raise RuntimeError("{HOSTILE}\\n{START}\\n  {START}")
+    raise RuntimeError("hunter2-long-value {HOSTILE}\\n{START}\\n  {START}")
 
 run_app(app)
 """
@@ -141,10 +141,22 @@ def run_python(code: str, *arguments: str, environ: Mapping[str, str]) -> Done:
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["-v"]], ids=["short", "traceback"])
-def test_bug__its_text_is_not_executed(arguments: Sequence[str]) -> None:
-    done = run_python(BUG, *arguments, environ=ON_GITHUB)
+@pytest.mark.parametrize(
+    ("on_github", "arguments", "is_traced"),
+    [(True, [], True), (False, ["-v"], True), (False, [], False)],
+    ids=["on GitHub", "asked for", "short"],
+)
+def test_bug__its_text_has_no_secret_and_is_not_executed(
+    on_github: bool, arguments: Sequence[str], is_traced: bool
+) -> None:
+    secret = {"BOT_TOKEN": "hunter2-long-value"}
+    done = run_python(BUG, *arguments, environ=ON_GITHUB | secret if on_github else secret)
     assert done.returncode == 70, done.stderr
+    assert ("Traceback (most recent call last)" in done.stderr) is is_traced
+    assert "bug in lm-eval-so: RuntimeError: [redacted:BOT_TOKEN] x " in done.stderr
+    assert "hunter2" not in done.stderr
+    if not on_github:
+        return
     assert "x ##\\u005badd-mask]pass\n│ ::add-mask::pass\n  │ ::add-mask::pass" in done.stderr
     harmless(done)
 

@@ -11,6 +11,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -263,21 +264,65 @@ def test_python__script_ends_well(block: Block, place: Path) -> None:
     ends_well(start(sys.executable, "snippet.py", cwd=place))
 
 
+WORKFLOWS = sorted((ROOT / "example/workflows").glob("*.yml"))
+
+
+def without_comments(text: str) -> str:
+    """Return YAML without the comments that may differ by language; versions of pins stay."""
+    return re.sub(r"(?m)(^| +)# (?!v\d).*\n?", "\n", text).strip()
+
+
 @of("yaml", where=is_workflow)
-def test_yaml__workflow_is_one(block: Block, tmp_path: Path) -> None:
-    (tmp_path / "workflow.yml").write_text(block.text, encoding="utf-8")
+def test_yaml__workflow_is_an_example(block: Block) -> None:
+    """What the pages show stands in a file, too, which is linted and can be copied whole."""
+    examples = [without_comments(path.read_text("utf-8")) for path in WORKFLOWS]
+    assert without_comments(block.text) in examples
+
+
+def test_workflows__are_sound() -> None:
+    files = [str(path) for path in WORKFLOWS]
     schema = ("--builtin-schema", "vendor.github-workflows")
-    ends_well(start("check-jsonschema", *schema, "workflow.yml", cwd=tmp_path))
-    ends_well(start("actionlint", "workflow.yml", cwd=tmp_path))
-    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
-    given = [s.get("with", {}) for s in steps(block) if "lm-eval-so@" in s.get("uses", "")]
-    assert given
-    assert not {key for keys in given for key in keys} - set(inputs)
+    ends_well(start("check-jsonschema", *schema, *files, cwd=ROOT))
+    ends_well(start("actionlint", *files, cwd=ROOT))
+    config = ("--config", ".github/zizmor.yml")
+    ends_well(start("zizmor", "--offline", "--no-progress", "--quiet", *config, *files, cwd=ROOT))
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["inputs"]
+    for path in WORKFLOWS:
+        ours = [step for step in steps(path) if OURS in step.get("uses", "")]
+        assert ours, path
+        assert not {key for step in ours for key in step.get("with", {})} - set(inputs)
+        jobs = yaml.safe_load(path.read_text("utf-8"))
+        assert jobs["permissions"] == {}
+        assert all("permissions" in job for job in jobs["jobs"].values())
 
 
-def steps(block: Block) -> Iterator[Mapping[str, Any]]:
-    for job in yaml.safe_load(block.text)["jobs"].values():
+def steps(path: Path) -> Iterator[Mapping[str, Any]]:
+    for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values():
         yield from job["steps"]
+
+
+OURS = "mackim-3768/lm-eval-so"
+
+
+def test_workflows__are_pinned_by_the_release(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "scripts/pin_snippets.py"))
+    files = [path for pattern in script["FILES"] for path in ROOT.glob(pattern)]
+    for path in files:
+        copied = tmp_path / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copied)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert script["pin"](tmp_path, commit, "1.2.0") > len(WORKFLOWS)
+    for path in files:
+        before = path.read_text("utf-8").splitlines()
+        after = (tmp_path / path.relative_to(ROOT)).read_text("utf-8").splitlines()
+        for old, new in zip(before, after, strict=True):
+            is_step = re.search(rf"uses: {OURS}", old) and "`" not in old
+            told = re.sub(r"@\S+( # v\S+)?$", f"@{commit} # v1.2.0", old) if is_step else old
+            assert new == told
+    assert script["pin"](tmp_path, commit[::-1], "1.3.0") > len(WORKFLOWS)  # and again by the next
+    with pytest.raises(ValueError, match="COMMIT"):
+        script["pin"](tmp_path, "v1", "1.2.0")
 
 
 def is_list(block: Block) -> bool:

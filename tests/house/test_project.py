@@ -1,6 +1,7 @@
 """What the project promises about itself in its own files."""
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lm_eval_so.core.config.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORKFLOWS = ROOT / ".github/workflows"
 EXTRAS = "local bleu ko kiwi embed dev"
 
 
@@ -26,7 +28,8 @@ def test_changelog__newest_version_is_that_of_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.lock", "requirements-local.lock", "requirements-dev.lock"]
+    "lock",
+    [f"requirements{kind}.lock" for kind in ("", "-build", "-local", "-dev")],
 )
 def test_lock__every_pin_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
@@ -70,6 +73,51 @@ def test_package__ships_its_templates_and_words() -> None:
 def test_action__description_is_one_that_the_marketplace_takes() -> None:
     description = read_yaml(ROOT / "action.yml").values["description"]
     assert len(description) < 125, "the Marketplace refuses 125 characters and more"
+
+
+def test_composite__is_what_its_script_makes(request: pytest.FixtureRequest) -> None:
+    script = runpy.run_path(str(ROOT / "scripts/composite.py"))
+    page, path = script["page"](), script["PAGE"]
+    if request.config.getoption("--update-golden"):
+        path.write_text(page, encoding="utf-8", newline="\n")
+    assert path.read_text(encoding="utf-8") == page, "run it with --update-golden"
+
+
+def test_composite__has_the_inputs_and_outputs_of_the_action() -> None:
+    action, composite = (
+        read_yaml(ROOT / name).values for name in ("action.yml", "composite/action.yml")
+    )
+    assert composite["inputs"] == action["inputs"]
+    value = re.compile(r"\$\{\{ steps\.ci\.outputs\.(\w+)( \|\| '(error|false)')? \}\}")
+    told = {}
+    for name, output in composite["outputs"].items():
+        match = value.fullmatch(output["value"])
+        assert match is not None
+        assert match[1] == name
+        told[name] = {key: text for key, text in output.items() if key != "value"}
+    assert told == action["outputs"]
+    steps = composite["runs"]["steps"]
+    assert not [step["run"] for step in steps if "${{" in step["run"]]
+    given = {key: text for key, text in steps[-1]["env"].items() if key.startswith("INPUT_")}
+    assert given == {f"INPUT_{n.upper()}": f"${{{{ inputs.{n} }}}}" for n in action["inputs"]}
+
+
+@pytest.mark.parametrize("name", sorted(each.name for each in WORKFLOWS.glob("*.yml")))
+def test_workflow__has_no_more_rights_than_it_needs(name: str) -> None:
+    text = (WORKFLOWS / name).read_text(encoding="utf-8")
+    workflow = read_yaml(WORKFLOWS / name).values
+    assert workflow["permissions"] == {}
+    assert "concurrency" in workflow
+    uses = re.findall(r"^ +(?:- )?uses: (.*)$", text, flags=re.MULTILINE)
+    pinned = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert not [each for each in uses if not each.startswith("./") and not pinned.fullmatch(each)]
+    for job in workflow["jobs"].values():
+        assert isinstance(job["permissions"], dict)
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
 
 
 def test_no_module__is_over_400_lines() -> None:

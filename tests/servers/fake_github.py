@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.servers.github_api import UnknownCallError, broken_answer, broken_rules
+from tests.servers.github_history import answer_of
 
 BOT = "github-actions[bot]"
 _NOW = "2026-01-01T00:00:00Z"
@@ -48,8 +50,14 @@ class FakeGitHub:
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.faults: list[Fault] = []
+        self.repository: Path | None = None
+        """The git repository whose commits are served."""
         self.broken_rules: list[str] = []
         """What calls or answers break of GitHub's published description; leaving fails with them."""
+        self.runs: dict[int, dict[str, Any]] = {}
+        self.artifacts: dict[int, list[dict[str, Any]]] = {}
+        self.zips: dict[int, bytes] = {}
+        """What the store of artifacts, another host, gives; by the id of the artifact."""
         self.next_page_host: str | None = None
         self.lag = 0
         """So many lists do not show a new comment yet."""
@@ -76,13 +84,50 @@ class FakeGitHub:
         self._server.server_close()
         assert not self.broken_rules, "\n".join(self.broken_rules)
 
-    def add_pull(self, number: int, *, head: str, state: str = "open", branch: str = "o:b") -> None:
+    def add_pull(
+        self,
+        number: int,
+        *,
+        head: str,
+        state: str = "open",
+        branch: str = "o:b",
+        repo: int | None = 1,
+        base: tuple[int, str] = (1, "main"),
+    ) -> None:
         owner, _, ref = branch.partition(":")
         self.pulls[number] = {
             "number": number,
             "state": state,
-            "head": {"sha": head, "ref": ref, "label": branch, "user": self._user(owner)},
+            "head": {
+                "sha": head,
+                "ref": ref,
+                "label": branch,
+                "user": self._user(owner),
+                **({"repo": {"id": repo}} if repo else {}),
+            },
+            "base": {"ref": base[1], "repo": {"id": base[0]}},
         }
+
+    def add_run(self, number: int, *, owner: str = "o", repo: int | None = 1, **facts: Any) -> None:
+        self.runs[number] = {
+            "id": number,
+            "run_attempt": 1,
+            "event": "pull_request",
+            "conclusion": "success",
+            "path": ".github/workflows/evaluate.yml",
+            "head_branch": "b",
+            **({"head_repository": {"id": repo, "owner": self._user(owner)}} if repo else {}),
+            "repository": {"id": 1},
+            "pull_requests": [],
+            **facts,
+        }
+
+    def add_artifact(self, run: int, name: str, data: bytes, **facts: Any) -> int:
+        self._last_id += 1
+        artifact = {"id": self._last_id, "name": name, "size_in_bytes": len(data), **facts}
+        self.artifacts.setdefault(run, []).append({"expired": False, **artifact})
+        self.zips[self._last_id] = data
+        return self._last_id
 
     def add_comment(self, pull: int, body: str, *, author: str = BOT, number: int = 0) -> int:
         with self._lock:
@@ -129,7 +174,7 @@ class FakeGitHub:
     def _routed(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         """Hold a call and its answer to GitHub's published description."""
         path = request.path.removeprefix(self._prefix)
-        if path.endswith("/graphql"):
+        if path.endswith("/graphql") or path.startswith("/store/"):
             return self._route(request)
         try:
             found = broken_rules(request.method, path, request.query, request.body)
@@ -137,7 +182,8 @@ class FakeGitHub:
                 answer: tuple[int, Any, dict[str, str]] = 422, {"message": "; ".join(found)}, {}
             else:
                 answer = self._route(request)
-                found = broken_answer(request.method, path, *answer[:2])
+                described = None if isinstance(answer[1], bytes) else answer[1]
+                found = broken_answer(request.method, path, answer[0], described)
         except UnknownCallError as error:
             answer, found = (404, {"message": "Not Found"}, {}), [str(error)]
         self.broken_rules += [f"{request.method} {path}: {each}" for each in found]
@@ -147,9 +193,17 @@ class FakeGitHub:
         if request.path.endswith("/graphql"):
             return self._graphql()
         repository = f"{self._prefix}/repos/o/r"
+        if self.repository is not None and request.method == "GET":
+            path = request.path.removeprefix(repository)
+            if answer := answer_of(self.repository, path, request.query, request.headers):
+                return answer
         routes = {
             rf"GET {repository}/pulls/(\d+)": self._get_pull,
             rf"GET {repository}/pulls": self._list_pulls,
+            rf"GET {repository}/actions/runs/(\d+)": self._get_run,
+            rf"GET {repository}/actions/runs/(\d+)/artifacts": self._list_artifacts,
+            rf"GET {repository}/actions/artifacts/(\d+)/zip": self._redirect_to_zip,
+            r"GET /store/(\d+)": self._get_zip,
             rf"GET {repository}/issues/(\d+)/comments": self._list_comments,
             rf"POST {repository}/issues/(\d+)/comments": self._create,
             rf"PATCH {repository}/issues/comments/(\d+)": self._update,
@@ -177,6 +231,23 @@ class FakeGitHub:
             and pull["head"]["label"] == request.query["head"]
         ]
         return self._page(request, found)
+
+    def _get_run(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        run = self.runs.get(number)
+        return (200, run, {}) if run else (404, {"message": "Not Found"}, {})
+
+    def _list_artifacts(self, request: Request, run: int) -> tuple[int, Any, dict[str, str]]:
+        wanted = request.query.get("name")
+        found = [a for a in self.artifacts.get(run, []) if wanted in {None, a["name"]}]
+        status, part, headers = self._page(request, found)
+        return status, {"total_count": len(found), "artifacts": part}, headers
+
+    def _redirect_to_zip(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        store = f"http://localhost:{self._server.server_port}/store/{number}"
+        return 302, None, {"Location": store}
+
+    def _get_zip(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        return 200, self.zips[number], {}
 
     def _list_comments(self, request: Request, pull: int) -> tuple[int, Any, dict[str, str]]:
         shown = []
@@ -250,12 +321,14 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             if not status:
                 self.close_connection = True
                 return
-            payload = b"" if answer is None else json.dumps(answer).encode()
+            raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            payload = b"" if answer is None else raw
             self.send_response(status)
             for name, value in {"X-RateLimit-Remaining": "4999", **extra}.items():
                 self.send_header(name, value)
             if status != 204:
-                self.send_header("Content-Type", "application/json; charset=utf-8")
+                if "Content-Type" not in extra:
+                    self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
             self.wfile.write(payload)

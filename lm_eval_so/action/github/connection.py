@@ -10,7 +10,10 @@ from typing import Final, NoReturn
 from github import Auth, Github
 from urllib3.util.retry import Retry
 
+from lm_eval_so.action.github.artifacts import Artifacts
+from lm_eval_so.action.github.commits import Commits
 from lm_eval_so.action.github.pulls import Pulls
+from lm_eval_so.action.github.runs import Runs
 
 _TIMEOUT_S: Final = 15
 _PER_PAGE: Final = 100
@@ -22,6 +25,9 @@ class GitHub:
     """A repository on GitHub; every call raises `RequestFailed` if it fails."""
 
     pulls: Pulls
+    commits: Commits
+    runs: Runs
+    artifacts: Artifacts
 
 
 @contextmanager
@@ -71,7 +77,12 @@ def open_github(
     try:
         with _signals_end_it():
             found = client.get_repo(repository)  # lazy: no request
-            yield GitHub(pulls=Pulls(found))
+            yield GitHub(
+                pulls=Pulls(found),
+                commits=Commits(found, retry),
+                runs=Runs(found),
+                artifacts=Artifacts(found, retry),
+            )
     finally:
         client.close()
 

@@ -30,6 +30,11 @@ class Pull:
     is_open: bool
     head: str
     """Commit at its head."""
+    head_repository: int | None
+    """Id of the repository that the head is in; null if it is gone."""
+    base_repository: int
+    base: str
+    """Branch that it is to be merged into."""
 
 
 class Pulls:
@@ -93,7 +98,15 @@ class Pulls:
 
 
 def _pull(pull: PullRequest) -> Pull:
-    return Pull(number=pull.number, is_open=pull.state == "open", head=pull.head.sha)
+    head, base = pull.head, pull.base
+    return Pull(
+        number=pull.number,
+        is_open=pull.state == "open",
+        head=head.sha,
+        head_repository=getattr(head.repo, "id", None),  # a deleted fork is null
+        base_repository=base.repo.id,
+        base=base.ref,
+    )
 
 
 def _comment(comment: IssueComment) -> Comment:

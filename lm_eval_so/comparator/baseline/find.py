@@ -1,16 +1,25 @@
-"""Search for the baseline: a file, or a file as it was in a commit."""
+"""Search for the baseline: a file, a file as it was in a commit, or a report that is stored elsewhere."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Policy
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import parse_report, read_report
 from lm_eval_so.errors import InputError, NoBaseline
+
+_PERMISSION = "give the job the permission contents: read"
+
+Found = tuple[EvaluationReport | None, BaselineRef]
+"""A report and its place; no report, and the place says why, if there is none."""
+StoredReports = Callable[[], Found]
+"""Search for a report that is stored outside of the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +32,16 @@ class Place:
     """A file to read instead of the config's."""
     ref: str | None = None
     """Git revision to read the config's file from; default: that of the config, else none."""
+    files: CommitFiles | None = None
+    """Commit to read the config's file from, over `ref`; git need not have it."""
+    in_repository: bool = True
+    """Whether the config's file counts."""
     else_file: bool = False
     """Read the file itself if the commit has none."""
     unreadable: Reason | None = None
     """Reason why nothing can be read, if the caller knows one."""
+    stored: StoredReports | None = None
+    """Looks for a report that is stored elsewhere, where the repository has none."""
 
 
 AS_CONFIGURED = Place()
@@ -34,7 +49,7 @@ AS_CONFIGURED = Place()
 
 def find_baseline(
     config: Config, place: Place = AS_CONFIGURED, *, is_demanded: bool = False
-) -> tuple[EvaluationReport | None, BaselineRef]:
+) -> Found:
     """Find and read the baseline.
 
     Args:
@@ -55,13 +70,11 @@ def find_baseline(
         shown = BaselineRef(source="file", path=str(place.report))
         return _known(read_report(place.report), shown)
     path, reason = place.path or config.baseline.path, place.unreadable
-    if path is not None and reason is None:
-        revision = place.ref or config.baseline.ref
-        found = _from_git(config, path, revision) if revision else None
-        if found is None and (place.else_file or not revision):
-            found = _from_file(config, path)
-        if found is not None:
-            return found
+    if reason is None:
+        report, ref = _look(config, path, place)
+        if report is not None:
+            return _known(report, ref)
+        reason = ref.reason
     if is_demanded and config.gate.on_missing_baseline is Policy.FAIL:
         what = f"there is no baseline {path}" if path else "the config names no baseline"
         hint = "store a report.json of the base there, or set gate.on_missing_baseline: warn"
@@ -71,9 +84,7 @@ def find_baseline(
     return None, BaselineRef(source="none", path=str(path) if path else None, reason=reason)
 
 
-def find_anchor(
-    config: Config, place: Place = AS_CONFIGURED
-) -> tuple[EvaluationReport | None, BaselineRef] | None:
+def find_anchor(config: Config, place: Place = AS_CONFIGURED) -> Found | None:
     """Find and read the anchor, by the rule of the baseline.
 
     Args:
@@ -88,7 +99,7 @@ def find_anchor(
     """
     if not config.baseline.anchor:
         return None
-    return find_baseline(as_anchored(config), replace(place, report=None, path=None))
+    return find_baseline(as_anchored(config), replace(place, report=None, path=None, stored=None))
 
 
 def as_anchored(config: Config) -> Config:
@@ -103,24 +114,54 @@ def relative_to(path: Path, folder: Path) -> Path:
     return Path(os.path.relpath(path, folder))
 
 
-def _from_file(config: Config, path: Path) -> tuple[EvaluationReport, BaselineRef] | None:
+def _look(config: Config, path: Path | None, place: Place) -> Found:
+    """Look in the repository, then where reports are stored beside it."""
+    none = BaselineRef(source="none")
+    if path is not None and place.in_repository:
+        try:
+            report, ref = _in_repository(config, path, place)
+        except NotServed as error:
+            return None, replace(
+                none, reason=Reason(code="not_served", figures={"why": str(error)})
+            )
+        if report is not None:
+            return report, ref
+    return place.stored() if place.stored else (None, none)
+
+
+def _in_repository(config: Config, path: Path, place: Place) -> Found:
+    files, revision = place.files, place.ref or config.baseline.ref
+    found: Found = (None, BaselineRef(source="none"))
+    if files is not None:
+        found = _parsed(files.read(config.resolve(path)), path, files.commit, files.commit)
+    elif revision:
+        found = _from_git(config, path, revision)
+    if found[0] is None and (place.else_file or not (files or revision)):
+        return _from_file(config, path)
+    return found
+
+
+def _from_file(config: Config, path: Path) -> Found:
     file = config.resolve(path)
     if not file.is_file():
-        return None
-    return _known(read_report(file), BaselineRef(source="file", path=str(path)))
+        return None, BaselineRef(source="none")
+    return read_report(file), BaselineRef(source="file", path=str(path))
 
 
-def _from_git(config: Config, path: Path, ref: str) -> tuple[EvaluationReport, BaselineRef] | None:
+def _from_git(config: Config, path: Path, ref: str) -> Found:
     folder = config.folder
-    relative = relative_to(config.resolve(path), folder)
     commit = git.find_commit(ref, cwd=folder)
     if commit is None:
         raise _unknown_revision(config, ref)
-    data = git.show(commit, relative, cwd=folder)
+    data = git.show(commit, relative_to(config.resolve(path), folder), cwd=folder)
+    return _parsed(data, path, ref, commit)
+
+
+def _parsed(data: bytes | None, path: Path, shown: str, commit: str) -> Found:
     if data is None:
-        return None
-    report = parse_report(data, shown_as=f"{ref}:{path}")
-    return _known(report, BaselineRef(source="git", path=str(path), ref=commit))
+        return None, BaselineRef(source="none")
+    report = parse_report(data, shown_as=f"{shown}:{path}")
+    return report, BaselineRef(source="git", path=str(path), ref=commit)
 
 
 def _unknown_revision(config: Config, ref: str) -> InputError:
@@ -136,24 +177,31 @@ def _unknown_revision(config: Config, ref: str) -> InputError:
 def _refusal(none: Reason) -> tuple[str, str]:
     """Return what is wrong and what to do if a demanded baseline cannot be read."""
     brings = "and what a pull request brings is no baseline"
+    deeper = f"give actions/checkout fetch-depth: {none.figures.get('depth', 0)}"
     match none.code:
         case "base_unknown":
-            what = f"git does not know the base commit here, {brings}"
-            return what, f"give actions/checkout fetch-depth: {none.figures['depth']}"
+            told = f"git does not know the base commit here, {brings}", deeper
+        case "base_refused":
+            problem = none.figures["problem"]
+            what = f"git does not know the base commit here, GitHub did not tell it ({problem})"
+            told = f"{what}, {brings}", f"{_PERMISSION}, or {deeper}"
+        case "not_served":
+            told = str(none.figures["why"]), f"{_PERMISSION}, or {deeper}"
+        case "not_wanted":
+            told = "baseline_source is none", "let it name where baselines are"
         case "ref_not_in_base":
             what = f"baseline.ref {none.figures['ref']} is no commit of the base branch, {brings}"
-            return what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
+            told = what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
         case "in_submodule":
-            what = (
-                f"the config lies in a submodule, whose commit the pull request chooses, {brings}"
-            )
-            return what, "keep the config and its baseline in the repository itself"
+            what = "the config lies in a submodule, whose commit the pull request chooses"
+            told = f"{what}, {brings}", "keep the config and its baseline in the repository itself"
         case _:
             what = f"there is no git repository here, {brings}"
-            return what, "check the code out by actions/checkout, where git is installed"
+            told = what, "check the code out by actions/checkout, where git is installed"
+    return told
 
 
-def _known(report: EvaluationReport, place: BaselineRef) -> tuple[EvaluationReport, BaselineRef]:
+def _known(report: EvaluationReport, place: BaselineRef) -> Found:
     experiment, accepted = report.experiment, report.accepted[-1:]
     return report, replace(
         place,

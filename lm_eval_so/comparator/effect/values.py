@@ -30,6 +30,11 @@ _FEW = 3
 """Least missing rows that are an error, unless all rows are missing."""
 
 
+def too_many_missing(missing: int, rows: int) -> bool:
+    """Return whether so many rows have no value that the rest says nothing."""
+    return _STOP * missing > rows and (missing >= _FEW or missing == rows)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideValues:
     """One side's values: one per sample, the mean of its repeats."""
@@ -55,9 +60,7 @@ class SideValues:
     @property
     def is_broken(self) -> bool:
         """Whether so many rows have no value that the rest says nothing."""
-        return _STOP * self.missing > self.rows and (
-            self.missing >= _FEW or self.missing == self.rows
-        )
+        return too_many_missing(self.missing, self.rows)
 
     @property
     def is_plain(self) -> bool:

@@ -7,12 +7,13 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, Literal
+from typing import Final
 
 from lm_eval_so.comparator.effect.finding import Finding, shape_of
 from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
 from lm_eval_so.comparator.pairing import Reports, Rows, Side, pair_sides
-from lm_eval_so.core.records.comparison import Exemption
+from lm_eval_so.core.records.changes import Exemption
+from lm_eval_so.core.records.changes import ExemptionState as State
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.stats.bounded import ROUNDING, mean_of
@@ -20,7 +21,8 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.edits import nearest_text
 from lm_eval_so.errors import nearest
 
-State = Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
+__all__ = ["Exemption", "Exemptions", "Names"]
+
 Scores = Mapping[str, tuple[float | None, float | None]]
 """Means of a sample by metric: (baseline, candidate)."""
 
@@ -65,6 +67,7 @@ class Found:
             max_drop=self.entry.max_drop,
             drop=drop,
             where=self.entry.where,
+            on_base=self.entry.on_base,
             scores=scores or {},
         )
 
@@ -228,6 +231,8 @@ def _find(entry: Entry, names: Names, day: date) -> Found:
         refused = "unknown_metric"
     elif name is not None and known is None:
         refused = "unknown_sample"
+    elif not entry.counts:
+        refused = "not_on_base"
     return Found(entry=entry, sample_id=known, refused=refused)
 
 

@@ -1,8 +1,8 @@
 """The quarantine and accept files: exemptions from the gate for a while."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,7 +13,8 @@ from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.problems import config_problems
 from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.config.yaml_lines import Located, read_yaml
+from lm_eval_so.core.config.yaml_lines import Located, parse_yaml, read_yaml
+from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import ConfigError, InputError, Problem, Where
 
 LONGEST_DAYS = 90
@@ -39,6 +40,10 @@ class Entry:
     """Largest drop of an accepted change, in score units."""
     where: str
     """File and line, as shown."""
+    on_base: bool | None = None
+    """Whether it stands on the base commit, too; None where nothing is proposed."""
+    counts: bool = True
+    """Whether it may have an effect; under `gate.rules: strict` only one that stands on the base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,34 @@ def read_exceptions(config: Config, *, day: date) -> Exceptions:
     if problems:
         raise ConfigError.of(problems[:_MOST_PROBLEMS])
     return Exceptions(quarantine=quarantine, accept=accept)
+
+
+def read_accepted(content: bytes) -> tuple[Entry, ...]:
+    """Return the entries of the accept file of another commit, without what is no entry."""
+    try:
+        located = parse_yaml(content.decode("utf-8-sig"), file="")
+    except (ConfigError, UnicodeDecodeError):
+        return ()
+    return tuple(_all_entries(located, AcceptEntry)[0])
+
+
+def hold_against_base(
+    exceptions: Exceptions, base: Collection[Entry], *, is_strict: bool
+) -> Exceptions:
+    """Return exceptions that tell which accepted changes the base commit accepts, too.
+
+    It does so if an entry there is about the same and goes as far: in its drop, and in time.
+
+    Args:
+        exceptions: Entries of the proposal.
+        base: Entries of the accept file of the base commit.
+        is_strict: Whether the others have no effect.
+    """
+    accept = []
+    for entry in exceptions.accept:
+        on_base = any(_allows(each, entry) for each in base)
+        accept.append(replace(entry, on_base=on_base, counts=on_base or not is_strict))
+    return replace(exceptions, accept=tuple(accept))
 
 
 def exception_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
@@ -187,6 +220,15 @@ def _entry(entry: _AnyEntry, sample_id: str | None, where: str) -> Entry:
     )
 
 
+def _allows(base: Entry, entry: Entry) -> bool:
+    """Return whether what an entry accepts is accepted by one of the base already."""
+    same = nfc(base.sample_id or "") == nfc(entry.sample_id or "")
+    is_of_all = base.sample_id is not None and base.metric is None
+    if not same or not (is_of_all or base.metric == entry.metric):
+        return False
+    return (base.max_drop or 0.0) >= (entry.max_drop or 0.0) and base.until >= entry.until
+
+
 def _read(
     config: Config, key: Literal["quarantine", "accept"], model: type[_AnyEntry]
 ) -> tuple[tuple[Entry, ...], list[Problem]]:
@@ -201,14 +243,19 @@ def _read(
         located = read_yaml(file, shown_as=path.as_posix())
     except ConfigError as error:
         return (), list(error.problems)
+    found, problems = _all_entries(located, model)
+    return tuple(found), problems
+
+
+def _all_entries(located: Located, model: type[_AnyEntry]) -> tuple[list[Entry], list[Problem]]:
     values = [] if located.values is None else located.values
     if not isinstance(values, list):
         where = Where(file=located.file, line=1)
         hint = '"- id: …" begins an entry'
-        return (), [Problem(what="not a list of entries", where=where, hint=hint)]
+        return [], [Problem(what="not a list of entries", where=where, hint=hint)]
     problems: list[Problem] = []
     found = [e for i, v in enumerate(values) for e in _parse(v, i, located, model, problems)]
-    return tuple(found), problems
+    return found, problems
 
 
 def _parse(

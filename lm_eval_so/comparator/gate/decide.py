@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lm_eval_so.comparator.effect.finding import Finding, Inference
-from lm_eval_so.comparator.exemptions.apply import Exemptions
+from lm_eval_so.comparator.exemptions.apply import Exemption, Exemptions
 from lm_eval_so.comparator.gate.anchor import anchor_record, find_anchored, find_change
 from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
 from lm_eval_so.comparator.gate.confirm import (
@@ -15,6 +15,7 @@ from lm_eval_so.comparator.gate.confirm import (
     to_ask_again,
     warned_unasked,
 )
+from lm_eval_so.comparator.gate.spent import bar_if_unmeasured, undecided
 from lm_eval_so.comparator.gate.threshold import judge_threshold
 from lm_eval_so.comparator.gate.verdicts import (
     Judged,
@@ -30,7 +31,6 @@ from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
-    Exemption,
     MetricComparison,
     Reason,
 )
@@ -132,11 +132,12 @@ def decide(
         judged |= warned_unasked(judged)
     if terms.not_ours is not None:
         judged = not_ours(judged, terms.not_ours, fails=terms.fails_for_drift)
-    judged = in_order(judged)
+    judged = in_order(undecided(judged, reports))
     verdict = run_verdict(judged, has_baseline=has_baseline)
+    code = exit_code(verdict, judged, terms.policies, has_baseline=has_baseline)
     return Decision(
         verdict=verdict,
-        exit_code=exit_code(verdict, judged, terms.policies, has_baseline=has_baseline).value,
+        exit_code=bar_if_unmeasured(code, judged, reports.candidate).value,
         reasons=run_reasons(judged, has_baseline=has_baseline),
         judged=judged,
         quarantine=exemptions.quarantine_records(),

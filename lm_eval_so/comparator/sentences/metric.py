@@ -40,7 +40,7 @@ _OF_BOUNDS = {
 }
 """Ends of the texts about a fixed bound, by its code."""
 _FEW = frozenset({Code.FEW_SAMPLES, Code.FEW_GROUPS, Code.FEW_TIMES, Code.FEW_FOR_PERCENTILE})
-_ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
+_ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE, Code.BUDGET})
 """Codes whose sentence tells of the missing rows already."""
 _NOT_OURS = frozenset({Code.NOTHING_DIFFERS, Code.PROVIDER_MOVED})
 """Codes of a proven fall that is none of the pull request."""

@@ -162,7 +162,7 @@ def _no_config(path: Path) -> ConfigError:
         what = f"{path} is a folder, not a config file"
         return ConfigError(what, hint=f"name the file in it, as {path / CONFIG_FILE}")
     close = nearest(path.name, sorted(_yaml_files(path.parent)))
-    hint = "make one with a dataset and metrics, or name it by -c FILE"
+    hint = "lm-eval-so init FOLDER writes one from your files; or name it by -c FILE"
     if close:
         hint = f"did you mean {path.parent / close}? Name it by -c FILE"
     return ConfigError(f"no config file {path}", hint=hint)

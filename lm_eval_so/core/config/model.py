@@ -272,7 +272,8 @@ class ReportSection(Section):
     out: Path = Path("reports")
     """Folder of reports."""
     formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD, ReportFormat.HTML)
-    """File formats; json is always written."""
+    """File formats; json is always written. junit is junit.xml, for the test views of CI systems; csv is
+    scores.csv, a row for each answer."""
     examples: int = Field(default=20, ge=0)
     """Number of cases shown in full."""
     by: list[str] = Field(default_factory=list)

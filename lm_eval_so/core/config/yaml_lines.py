@@ -171,7 +171,7 @@ def parse_parts(
         )
     reader = _Reader(file, lines, keep_digits=keep_digits)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _Loader(text).get_single_node()
         values = reader.value(node, ()) if node is not None else None
     except yaml.YAMLError as error:
         raise _not_yaml(error, file, text) from None
@@ -180,6 +180,22 @@ def parse_parts(
         raise ConfigError(what, where=Where(file=file)) from None
     located = Located(values=values, places=reader.places, file=file, lines=lines)
     return located, reader.problems
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at the limit of nesting: the scanner takes quadratic time for what lies deeper."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST + 1:
+            raise RecursionError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Reader:

@@ -5,10 +5,20 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from lm_eval_so.core.files import are_used_up, is_short, out_of_files
 from lm_eval_so.errors import BackendError, ErrorKind
+
+_IN_CONTAINER: Final = "LM_EVAL_SO_IN_CONTAINER"
+_UNREACHED: Final = "is the server running, and the address right?"
+_WAYS_OUT: Final = (
+    "inside this container that is the container itself; to reach a server of the runner, run the"
+    " action without a container (uses: mackim-3768/lm-eval-so/composite@v1), put the server under"
+    " services: and name it by its label, or use docker run --network host"
+)
 
 
 def connection_error(
@@ -31,7 +41,8 @@ def connection_error(
         what, hint = _tls_told(broken_tls, where)
         return BackendError(ErrorKind.TLS, what, retryable=False, hint=hint, details=details)
     what = f"cannot reach {where} ({reason or _reason(causes)})"
-    hint = "is the server running, and the address right?"
+    is_container = _IN_CONTAINER in os.environ and is_own_machine(urlsplit(where).hostname or "")
+    hint = _WAYS_OUT if is_container else _UNREACHED
     return BackendError(ErrorKind.CONNECTION, what, retryable=True, hint=hint, details=details)
 
 
@@ -43,6 +54,14 @@ def public_url(url: str) -> str:
         return "an address that is none"
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def is_own_machine(host: str) -> bool:
+    """Return whether a host is this machine, by its name or loopback address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _origin(url: str) -> str:

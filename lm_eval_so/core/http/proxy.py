@@ -1,11 +1,10 @@
 """Choice of the proxy of a request."""
 
 import os
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from lm_eval_so.core.http.errors import public_url
+from lm_eval_so.core.http.errors import is_own_machine, public_url
 from lm_eval_so.errors import BackendError, ErrorKind
 
 
@@ -33,14 +32,6 @@ def proxy_for(url: str, given: str | None = None) -> str | None:
         return None
     hint = f"name an HTTP proxy, as http://host:port, or put {host} into NO_PROXY"
     return _checked(proxy, _variable(f"{scheme}_proxy"), hint)
-
-
-def is_own_machine(host: str) -> bool:
-    """Return whether a host is this machine, by its name or loopback address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _variable(name: str) -> str:

@@ -1,8 +1,21 @@
-"""Parts of a comparison: cases, slices and main itself that changed, and settings that differ."""
+"""Parts of a comparison: cases, slices and main itself that changed, settings that differ, exemptions."""
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Literal
 
 from lm_eval_so.core.records.record import record
+
+ExemptionState = Literal[
+    "applied",
+    "unused",
+    "exceeded",
+    "expired",
+    "unknown_sample",
+    "unknown_metric",
+    "not_on_base",
+]
+"""Effect of an entry of the quarantine or accept file."""
 
 
 @record
@@ -24,6 +37,29 @@ class ChangedCase:
     """The user's own id."""
     again: tuple[int, int] | None = None
     """Further answers: (worse again, asked)."""
+
+
+@record
+class LostCase:
+    """A case that lost its answer."""
+
+    sample_id: str
+    ref: str | None = None
+    """The user's own id."""
+    input: str | None = None
+    why: str
+    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
+
+
+@record
+class Lost:
+    """Cases with an answer in the baseline and none in the candidate."""
+
+    n: int
+    by: Mapping[str, int]
+    """Cases by cause, the most frequent first."""
+    cases: tuple[LostCase, ...]
+    """The first 100 cases, in the order of the dataset."""
 
 
 @record
@@ -93,3 +129,32 @@ class Difference:
     """Value in the baseline; for a long value the part that differs, with length and digest; null:
     not set."""
     candidate: str | None
+
+
+@record
+class Exemption:
+    """An entry of the quarantine or accept file, and its effect."""
+
+    sample_id: str | None
+    """Sample; null if the entry is about a whole metric."""
+    metric: str | None
+    """Metric; null if the entry is about all metrics."""
+    state: ExemptionState
+    """Effect of the entry; only an applied entry takes samples out of the verdict. not_on_base: under
+    `gate.rules: strict` an accept entry that the proposal brings has none."""
+    meant: str | None = None
+    """Nearest known name for an unknown sample or metric; null if none is near."""
+    reason: str
+    """Reason written in the file."""
+    until: str
+    """Last day of the entry, YYYY-MM-DD in UTC."""
+    max_drop: float | None = None
+    """Largest drop that an accept entry allows, in score units."""
+    drop: float | None = None
+    """Largest drop found; null if not known."""
+    where: str
+    """File and line."""
+    on_base: bool | None = None
+    """Whether an accept entry stands on the base commit, too; null where nothing is proposed."""
+    scores: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    """Scores of the sample, (baseline, candidate), by the metrics that leave it out."""

@@ -10,7 +10,9 @@ from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.changes import (
     ChangedCase,
     Difference,
+    Exemption,
     FlakyCase,
+    Lost,
     MainFell,
     SliceComparison,
 )
@@ -18,29 +20,6 @@ from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.records.staleness import Staleness
-
-
-@record
-class LostCase:
-    """A case that lost its answer."""
-
-    sample_id: str
-    ref: str | None = None
-    """The user's own id."""
-    input: str | None = None
-    why: str
-    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
-
-
-@record
-class Lost:
-    """Cases with an answer in the baseline and none in the candidate."""
-
-    n: int
-    by: Mapping[str, int]
-    """Cases by cause, the most frequent first."""
-    cases: tuple[LostCase, ...]
-    """The first 100 cases, in the order of the dataset."""
 
 
 @record
@@ -225,32 +204,6 @@ class Control:
 
 
 @record
-class Exemption:
-    """An entry of the quarantine or accept file, and its effect."""
-
-    sample_id: str | None
-    """Sample; null if the entry is about a whole metric."""
-    metric: str | None
-    """Metric; null if the entry is about all metrics."""
-    state: Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
-    """Effect of the entry; only an applied entry takes samples out of the verdict."""
-    meant: str | None = None
-    """Nearest known name for an unknown sample or metric; null if none is near."""
-    reason: str
-    """Reason written in the file."""
-    until: str
-    """Last day of the entry, YYYY-MM-DD in UTC."""
-    max_drop: float | None = None
-    """Largest drop that an accept entry allows, in score units."""
-    drop: float | None = None
-    """Largest drop found; null if not known."""
-    where: str
-    """File and line."""
-    scores: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    """Scores of the sample, (baseline, candidate), by the metrics that leave it out."""
-
-
-@record
 class Pairing:
     """Matching of the samples of both reports, by id and rev."""
 
@@ -392,6 +345,20 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the budget ended before all was measured that decides."""
+        return any(reason.code == "budget" for reason in self.reasons)
+
+    @property
+    def accepted_here(self) -> tuple[Exemption, ...]:
+        """Drops that do not count by entries which the proposal itself brings."""
+        return tuple(
+            each
+            for each in self.accept
+            if each.on_base is False and each.state == "applied" and (each.drop or 0.0) > 0
+        )
 
     @property
     def has_drifted(self) -> bool:

@@ -103,6 +103,13 @@ class ReportFormat(StrEnum):
     JSON = "json"
     MD = "md"
     HTML = "html"
+    JUNIT = "junit"
+    CSV = "csv"
+
+    def file_name(self, stem: str) -> str:
+        """Return the name of a file: report.md, or comparison.md; some are called alike everywhere."""
+        fixed = {ReportFormat.JUNIT: "junit.xml", ReportFormat.CSV: "scores.csv"}
+        return fixed.get(self, f"{stem}.{self.value}")
 
 
 class Language(StrEnum):

@@ -19,6 +19,8 @@ NO_VALUE: Final = "(none)"
 """Name of the slice of samples without a value."""
 OTHER_VALUES: Final = "(other)"
 """Name of the slice of samples with a rare value."""
+BUDGET_LIMITS: Final = ("max_cost_usd", "max_requests", "max_time_s")
+"""Keys of `run` that limit what a command may spend."""
 _MOST_VALUES = 30
 
 
@@ -314,6 +316,13 @@ class Experiment:
     """Scored runs, relative to the config's folder if they lie in it."""
     budget: Mapping[str, JsonValue] = field(default_factory=dict)
     """Limits of the run (max_cost_usd, max_requests, max_time_s), and the limit that `stopped` it."""
+
+    @property
+    def spent(self) -> str | None:
+        """Limit of the budget that ended the run; None if none did."""
+        stopped = self.budget.get("stopped")
+        by = stopped.get("by") if isinstance(stopped, Mapping) else None
+        return by if isinstance(by, str) and by in BUDGET_LIMITS else None
 
 
 @record

@@ -4,7 +4,6 @@ Terminal, comment, job summary and page show the same line. It words a verdict a
 verdict and exit code stay.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -23,6 +22,7 @@ from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
 from lm_eval_so.core.words.verdict_names import (
     ANCHOR,
+    change_text,
     deciding_metrics,
     figures_of,
     verdict_heading,
@@ -33,6 +33,7 @@ Tone = Literal["pass", "bad", "open", "none"]
 """Class of the colour: green, red, amber, grey."""
 
 PROVIDER_MOVED: Final = "provider_moved"
+BUDGET: Final = "budget"
 NOTHING_DIFFERS: Final = "nothing_differs"
 UNMEASURED: Final = "unmeasured"
 """Reason code of a run that could not be measured; its figures are those of the problem."""
@@ -73,8 +74,12 @@ def headline_of(
     """
     told = _Told(comparison, report, language)
     found = told.strongest()
-    if comparison.verdict is Verdict.INCONCLUSIVE and comparison.exit_code:
+    is_asked = comparison.verdict is Verdict.INCONCLUSIVE and not comparison.is_cut_short
+    if is_asked and comparison.exit_code:
         found = replace(found, text=told.say("asked_to_fail", text=found.text))
+    here = len(comparison.accepted_here)
+    if here and comparison.verdict is not Verdict.ERROR:
+        found = replace(found, text=told.say("accepted_here", text=found.text, n=count(here)))
     if (lost := told.lost()) and lost not in found.text:
         found = replace(found, text=f"{found.text} · {lost}")
     return found
@@ -86,20 +91,6 @@ def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     is_whole = len(problem.what) <= _LONGEST_WHY  # a longer cause is cut where the line is shown
     rest = replace(problem, what="") if is_whole else problem
     return replace(found, remark=problem_sentence(rest, language))
-
-
-def change_text(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the fixed bound that a metric misses, or else both its means; empty without a mean.
-
-    Args:
-        key: Id of the metric.
-        metric: Comparison of the metric.
-        shown: Form of its figures.
-    """
-    if metric.reason == "threshold" and (missed := _missed(metric, shown)):
-        return f"{key} {missed}"
-    means = [shown.value(mean) for mean in (metric.baseline, metric.candidate) if mean is not None]
-    return f"{key} {' → '.join(means)}" if metric.candidate is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +135,13 @@ class _Told:
             case Verdict.PASS | Verdict.IMPROVED:
                 found = self._cases() or self._lost() or self._good()
             case Verdict.INCONCLUSIVE:
-                found = self._cases() or self._unasked() or self._lost() or self._unclear()
+                found = (
+                    self._cases()
+                    or self._spent()
+                    or self._unasked()
+                    or self._lost()
+                    or self._unclear()
+                )
             case Verdict.INCOMPARABLE:
                 found = self._incomparable()
             case _:
@@ -154,6 +151,8 @@ class _Told:
     def lost(self) -> str:
         """Return how many cases lost their answer, unless each is named among the broken ones."""
         lost, named = self.comparison.lost, {case.sample_id for case in self.stayed}
+        if self.comparison.is_cut_short and lost is not None and lost.by.keys() == {"missing"}:
+            return ""  # that they were not asked is told
         if lost is None or {case.sample_id for case in lost.cases} <= named:
             return ""
         return lost_headline(lost, self.language)
@@ -187,7 +186,8 @@ class _Told:
             for key, metric in [*self.deciding.items()][:1]:
                 change = self.shown[key].change(metric.delta or 0.0)
                 text = self.say("better", change=self._and_more(f"{key} {change}"))
-        if accepted := sum(each.state == "applied" for each in self.comparison.accept):
+        applied = [each for each in self.comparison.accept if each.state == "applied"]
+        if accepted := sum(each.on_base is not False for each in applied):
             text = self.say("accepted", text=text, n=count(accepted))
         return Headline(icon=_SETTLED, text=text, tone="pass")
 
@@ -222,6 +222,13 @@ class _Told:
             if warning.code == "not_asked_again" and isinstance(n := warning.figures.get("n"), int):
                 return self.head("open", "unasked", n=count(n))
         return None
+
+    def _spent(self) -> Headline | None:
+        """Return that the budget ended before all was measured; None if it did not."""
+        found = [metric for metric in self.deciding.values() if metric.reason == BUDGET]
+        if not found:
+            return None
+        return self.head("open", "budget", n=count(max(max(each.missing) for each in found)))
 
     def _lost(self) -> Headline | None:
         lost = self.lost()
@@ -369,24 +376,3 @@ def _ruled_out(metric: MetricComparison, alpha: float) -> float | None:
         # the bound of the gate's guard, which alone may bar a pass
         bounds.append(rare_drop_bound(metric.worse, metric.better, metric.n, alpha=alpha))
     return max(bounds)
-
-
-def _missed(metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the fixed bound that is missed; the change may be for the better all the same."""
-    limits = metric.threshold or {}
-    value = limits.get("value")
-    if not isinstance(value, int | float):
-        return ""
-    for key, limit in _missed_bounds(metric, value):
-        told = {"value": shown.value(value), "limit": shown.value(limit)}
-        return say(f"comment.{key}", shown.language, told)
-    return ""
-
-
-def _missed_bounds(metric: MetricComparison, value: float) -> Iterator[tuple[str, float]]:
-    limits = metric.threshold or {}
-    low, high = limits.get("min"), limits.get("max")
-    if isinstance(low, int | float) and value < low:
-        yield "below_min", low
-    if isinstance(high, int | float) and value > high:
-        yield "above_max", high

@@ -7,14 +7,12 @@ from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
 from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.changes import Exemption, Lost, LostCase
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
     BaselineRef,
     Control,
-    Exemption,
     ForecastNote,
-    Lost,
-    LostCase,
     Reason,
 )
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan

@@ -1,5 +1,6 @@
-"""Verdicts of metrics in words: icon and name, and which metrics decide a run."""
+"""Verdicts of metrics in words: icon and name, which metrics decide a run, and how they changed."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
@@ -88,3 +89,38 @@ def _is_unit(key: str, metric: MetricComparison, report: EvaluationReport | None
     if report is not None and key in report.metrics:
         return report.metrics[key].range == _UNIT
     return all(0 <= mean <= 1 for mean in (metric.baseline, metric.candidate) if mean is not None)
+
+
+def change_text(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
+    """Return the fixed bound that a metric misses, or else both its means; empty without a mean.
+
+    Args:
+        key: Id of the metric.
+        metric: Comparison of the metric.
+        shown: Form of its figures.
+    """
+    if metric.reason == "threshold" and (missed := _missed(metric, shown)):
+        return f"{key} {missed}"
+    means = [shown.value(mean) for mean in (metric.baseline, metric.candidate) if mean is not None]
+    return f"{key} {' → '.join(means)}" if metric.candidate is not None else ""
+
+
+def _missed(metric: MetricComparison, shown: MetricFigures) -> str:
+    """Return the fixed bound that is missed; the change may be for the better all the same."""
+    limits = metric.threshold or {}
+    value = limits.get("value")
+    if not isinstance(value, int | float):
+        return ""
+    for key, limit in _missed_bounds(metric, value):
+        told = {"value": shown.value(value), "limit": shown.value(limit)}
+        return say(f"comment.{key}", shown.language, told)
+    return ""
+
+
+def _missed_bounds(metric: MetricComparison, value: float) -> Iterator[tuple[str, float]]:
+    limits = metric.threshold or {}
+    low, high = limits.get("min"), limits.get("max")
+    if isinstance(low, int | float) and value < low:
+        yield "below_min", low
+    if isinstance(high, int | float) and value > high:
+        yield "above_max", high

@@ -12,7 +12,7 @@ from lm_eval_so.core.backends.build import shown_section
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.report import Experiment, MetricSummary
+from lm_eval_so.core.records.report import BUDGET_LIMITS, Experiment, MetricSummary
 from lm_eval_so.core.records.run import BackendInfo, RunInfo
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.extras import library_versions
@@ -22,7 +22,6 @@ from lm_eval_so.evaluator.summary.masking import written_system, written_value
 
 _EXTRAS = ("bleu", "embed", "kiwi", "ko")
 """Extras whose libraries a metric names in its definition."""
-_LIMITS = ("max_cost_usd", "max_requests", "max_time_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +178,7 @@ def _shown_path(path: Path, config: Config) -> str:
 
 
 def _budget(config: Config, infos: Sequence[RunInfo]) -> dict[str, Any]:
-    limits = {name: getattr(config.run, name) for name in _LIMITS}
+    limits = {name: getattr(config.run, name) for name in BUDGET_LIMITS}
     stopped = [dict(info.stopped) for info in infos if info.stopped is not None]
     state = {"stopped": stopped[0] if stopped else None}
     return {name: limit for name, limit in limits.items() if limit is not None} | state

@@ -1,92 +1,52 @@
-"""The place of an event's baseline, from the event and from git."""
+"""The place of an event's baseline, from the event and from its base commit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
+from lm_eval_so.action.inputs import BaselineSource
+from lm_eval_so.comparator.baseline.find import Place, StoredReports, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.errors import InputError
 from lm_eval_so.pipeline.control import ControlSource
+from lm_eval_so.pipeline.github.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
 
-_JUST_ABOVE = "2"
-_ALL = "0"
-"""Depths of a checkout: one with the parents of its commit, and the whole history."""
-
-
-def find_base(activity: Activity, *, cwd: Path) -> str | None:
-    """Return the base commit, or None where git does not know it (no repository, a shallow clone).
-
-    Args:
-        activity: The task that the event sets.
-        cwd: A folder of the checkout.
-    """
-    here = git.head(cwd)
-    if here is None:
-        return None
-    above, base = git.parents(here, cwd=cwd), activity.base
-    match base.rule:
-        case BaseRule.HEAD:
-            return here
-        case BaseRule.PULL_REQUEST if _is_merge_of_github(here, above, activity):
-            return above[0]
-        case BaseRule.PULL_REQUEST | BaseRule.MERGE_BASE:
-            # in full: a tag of the name origin/main would win over the branch
-            branch = f"refs/remotes/origin/{base.ref or 'HEAD'}"
-            return git.merge_base(here, branch, cwd=cwd)
-        case BaseRule.COMMIT:
-            known = base.commit and git.merge_base(base.commit, here, cwd=cwd) == base.commit
-            if known or activity.is_proposal:  # of a group that was rebased, HEAD^ is proposed too
-                return base.commit if known else None
-            return next(iter(above), None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedBase:
-    """The base commit, if a pull request cannot have chosen it."""
+class Wanted:
+    """Baseline that the workflow wants."""
 
-    commit: str | None
-    why: Reason | None = None
-    """Reason why there is none."""
-
-
-def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
-    """Find the base commit of which a pull request chooses nothing.
-
-    Args:
-        activity: The task that the event sets.
-        cwd: A folder of the checkout.
-    """
-    here = git.head(cwd)
-    if here is None:
-        return TrustedBase(commit=None, why=Reason(code="no_repository"))
-    if git.is_submodule(cwd):
-        # its history is whatever the pull request points at
-        return TrustedBase(commit=None, why=Reason(code="in_submodule"))
-    base = find_base(activity, cwd=cwd)
-    if base is not None:
-        return TrustedBase(commit=base)
-    is_local = not activity.is_proposal and activity.repository is None
-    unknown = Reason(code="base_unknown") if is_local else _unknown_base(here, activity, cwd=cwd)
-    return TrustedBase(commit=None, why=unknown)
+    explicit: Path | None = None
+    """Report that it names; it wins over everything else."""
+    source: BaselineSource = BaselineSource.AUTO
+    """Kind of place to look in."""
+    stored: StoredReports | None = None
+    """Looks for a report that a workflow run of the base branch stored."""
 
 
-def find_control(activity: Activity, source: ConfigSource) -> ControlSource | None:
+AS_USUAL = Wanted()
+
+
+def find_control(
+    activity: Activity, source: ConfigSource, config: Config, base: TrustedBase
+) -> ControlSource | None:
     """Find everything that main's config is read from; None where it plays no part.
 
     Args:
         activity: The task that the event sets.
-        source: Everything that the config under test is read from.
+        source: Everything that it is read from.
+        config: The config under test.
+        base: The base commit.
     """
     cwd = source.file.parent
     # a workflow may check out anything, as a fork's head, on an event of main
     is_main = activity.is_of_main and git.head(cwd) == activity.commit
     if activity.base.rule is BaseRule.HEAD and not is_main:
         return None
-    base = find_trusted_base(activity, cwd=cwd)
     kept = cwd / SCHEDULED
     is_quoted = not is_main and not is_brought(kept, activity, cwd=cwd)
     return ControlSource(
@@ -96,41 +56,83 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
         rewritten=source.rewritten,
         plugins=source.plugins,
         hosts=source.hosts,
-        base=base.commit,
+        base=base.files,
         why=base.why,
         is_scheduled=is_main,
+        accepted=_accepted(config, base) if activity.is_proposal else None,
         last=last_scheduled(kept) if is_quoted else None,
     )
 
 
-def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
+def _accepted(config: Config, base: TrustedBase) -> bytes:
+    """Return main's accept file; empty if main has none, or is not known."""
+    file = config.resolve(config.gate.accept)
+    try:
+        return (base.files.read(file) if base.files else None) or b""
+    except InputError:  # not served, or a link that leads out of the commit
+        return b""
+
+
+def find_place(
+    config: Config, activity: Activity, base: TrustedBase, wanted: Wanted = AS_USUAL
+) -> Place:
     """Find the place of an event's baseline: never in the commits that a pull request brings.
 
     Args:
         config: The config, which a pull request may have changed.
         activity: The task that the event sets.
-        explicit: The report that the workflow names.
+        base: The base commit.
+        wanted: The baseline that the workflow wants.
     """
-    cwd, stored = config.folder, config.baseline.path
-    base, here = find_base(activity, cwd=cwd), git.head(cwd)
+    stored = config.resolve(config.baseline.path) if config.baseline.path else None
+    if wanted.explicit is not None:
+        return _explicit(wanted.explicit, config, activity, base)
+    match wanted.source:
+        case BaselineSource.NONE:
+            return Place(unreadable=Reason(code="not_wanted"))
+        case BaselineSource.ARTIFACT:
+            return Place(in_repository=False, stored=wanted.stored)
+        case BaselineSource.FILE:
+            is_there = stored is not None and stored.exists()
+            brought = stored is not None and is_brought(stored, activity, cwd=config.folder)
+            return Place(report=stored) if is_there and not brought else Place(in_repository=False)
+        case BaselineSource.GIT:
+            return replace(_in_repository(config, activity, base, stored), else_file=False)
+        case BaselineSource.AUTO:
+            place = _in_repository(config, activity, base, stored)
+            return replace(place, stored=wanted.stored)
+
+
+def _explicit(file: Path, config: Config, activity: Activity, base: TrustedBase) -> Place:
+    """Find the place of a report that the workflow names: in the base commit if a proposal brings it."""
+    brings_it = is_brought(file, activity, cwd=config.folder)
+    has_file = file.exists() and not brings_it  # a step of the job put it there
+    # one that is nowhere is an error
+    if not activity.is_proposal or has_file or not (brings_it or _has(base, file)):
+        return Place(report=file)
+    unreadable = None if base.files else base.why
+    path = relative_to(file, config.folder)
+    return Place(path=path, files=base.files, unreadable=unreadable)
+
+
+def _in_repository(
+    config: Config, activity: Activity, base: TrustedBase, stored: Path | None
+) -> Place:
+    """Find the place of the config's own file."""
+    cwd, has_ref = config.folder, bool(config.baseline.ref)
     if not activity.is_proposal:
-        return Place(report=explicit, ref=None if config.baseline.ref else base)
-    named = explicit or (config.resolve(stored) if stored else None)
-    if named is None:
+        files = None if has_ref else base.files
+        return Place(files=files, ref=None if has_ref or files else find_base(activity, cwd=cwd))
+    if stored is None:
         return Place()
-    trusted = find_trusted_base(activity, cwd=cwd)
-    if here is None:
-        return Place(unreadable=trusted.why)
-    base, unknown = trusted.commit, trusted.why
-    brings_it = is_brought(named, activity, cwd=cwd)
-    has_file = named.exists() and not brings_it  # a step of the job put it there
-    if explicit is not None:
-        is_nowhere = not brings_it and not _has(base, explicit, cwd=cwd)
-        of_base = Place(path=relative_to(explicit, cwd), ref=base, unreadable=unknown)
-        return Place(report=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
-    if config.baseline.ref:
-        return Place(unreadable=_why_not(config, base, unknown))
-    return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+    unknown = None if base.files else base.why
+    if git.head(cwd) is None:
+        return Place(unreadable=unknown)
+    if has_ref:
+        return Place(unreadable=_why_not(config, base.commit, unknown))
+    has_file = stored.exists() and not is_brought(stored, activity, cwd=cwd)
+    unreadable = None if has_file else unknown
+    return Place(files=base.files, else_file=has_file, unreadable=unreadable)
 
 
 def is_of_event(activity: Activity, *, cwd: Path) -> bool:
@@ -167,14 +169,15 @@ def is_brought(file: Path, activity: Activity, *, cwd: Path) -> bool:
     return here is None or git.is_committed(file, commits)
 
 
-def find_anchor_place(config: Config, activity: Activity) -> Place:
+def find_anchor_place(config: Config, activity: Activity, base: TrustedBase) -> Place:
     """Find the place of an event's anchor, by the rule of the baseline: none that a change brings.
 
     Args:
         config: The config, which a pull request may have changed.
         activity: The task that the event sets.
+        base: The base commit.
     """
-    return find_place(as_anchored(config), activity, explicit=None)
+    return find_place(as_anchored(config), activity, base)
 
 
 def find_local_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
@@ -200,19 +203,5 @@ def _why_not(config: Config, base: str | None, unknown: Reason | None) -> Reason
     return Reason(code="ref_not_in_base", figures={"ref": ref})
 
 
-def _has(base: str | None, file: Path, *, cwd: Path) -> bool:
-    return base is not None and git.show(base, relative_to(file, cwd), cwd=cwd) is not None
-
-
-def _is_merge_of_github(here: str, above: tuple[str, ...], activity: Activity) -> bool:
-    """Return whether a commit is the pull request merged into its base, whose first parent is the base.
-
-    A head may be a merge commit, too, and its first parent is then the pull request's own.
-    """
-    is_merge = len(above) > 1 and here != activity.head
-    return is_merge and (here == activity.commit or above[1:] == (activity.head,))
-
-
-def _unknown_base(here: str, activity: Activity, *, cwd: Path) -> Reason:
-    is_merge = here == activity.commit != activity.head and not git.parents(here, cwd=cwd)
-    return Reason(code="base_unknown", figures={"depth": _JUST_ABOVE if is_merge else _ALL})
+def _has(base: TrustedBase, file: Path) -> bool:
+    return base.files is not None and base.files.read(file) is not None

@@ -10,7 +10,7 @@ from lm_eval_so.action.event import Activity
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.github.pulls import Pulls
-from lm_eval_so.action.inputs import Inputs
+from lm_eval_so.action.inputs import CommentMode, Inputs
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import add_to_summary
 from lm_eval_so.action.target import Target, find_pull, suites_on
@@ -54,6 +54,8 @@ class About:
     """Owner of the comment; null if not known: then every comment of this job is written."""
     verdict: Verdict | None
     """The measured verdict; null if nothing could be measured."""
+    regressed: str = ""
+    """Digest of what got worse."""
     language: Language
 
 
@@ -95,6 +97,8 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
             run_attempt=activity.workflow.attempt,
             job=activity.workflow.job_name,
             verdict=about.verdict,
+            regressed=about.regressed,
+            is_for_change=inputs.publishing.comment is CommentMode.ON_CHANGE,
             is_guess=about.suite_id is None,
             max_chars=inputs.publishing.max_chars,
         )

@@ -19,7 +19,7 @@ from lm_eval_so.action.outputs import (
     write_outputs,
     write_summary,
 )
-from lm_eval_so.action.target import is_wanted
+from lm_eval_so.action.target import is_wanted, regressed_in
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
@@ -109,6 +109,7 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         about = About(
             suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
             verdict=None if comparison.verdict is Verdict.ERROR else comparison.verdict,
+            regressed=regressed_in(comparison),
             language=config.language,
         )
         published = comment_on(bodies, resources, job, about)

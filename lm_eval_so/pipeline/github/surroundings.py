@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
@@ -31,6 +34,20 @@ class Surroundings:
         """Return the identity that comments and baselines of a suite have."""
         given = self.inputs.suite_id if self.inputs else None
         return plain_suite_id(given or self.activity.suite_id(suite))
+
+    @property
+    def connect(self) -> Connect | None:
+        """Connection to GitHub; None outside of it, and without a token."""
+        activity, inputs = self.activity, self.inputs
+        token = inputs and (inputs.secrets.github_token or self.environ.get("GITHUB_TOKEN"))
+        if not token or not activity.repository:
+            return None
+        api_url = activity.workflow.api_url
+        return partial(open_github, activity.repository, token=token, api_url=api_url)
+
+    def base(self, folder: Path) -> TrustedBase:
+        """Find the base commit of the event for a folder of the checkout."""
+        return find_trusted_base(self.activity, cwd=folder, connect=self.connect)
 
     @property
     def may_run_code(self) -> bool:

@@ -35,7 +35,7 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     folders = (plan.run, further, main_folder(plan.run))
     own = [folder / name for folder in folders for name in RUN_FILES]
     for name in ("report", "comparison"):
-        own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
+        own += (plan.reports / each.file_name(name) for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
     return ForVerdict(
         checkout=Checkout(commit=plan.origin.commit, changes=changes),
@@ -94,14 +94,15 @@ async def ask(
     """Run the stage `run`.
 
     Returns:
-        The reason why too few rows have an answer for a verdict, if so; None otherwise.
+        The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
+        ended is none: the verdict tells of it.
     """
     try:
         await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
-        return error.problems[0]
+        return error.problems[0] if isinstance(error, TooManyErrors) else None
     return None
 
 

@@ -54,6 +54,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     """
     # early: a baseline that is demanded and missing must not cost a run
     baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
+    baseline = replace(baseline, accepted=plan.control.accepted if plan.control else None)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     staleness = prepare_dataset(config, resources, plan)
     verdict = for_verdict(config, plan)
@@ -73,7 +74,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
-    if not plan.may_be_baseline or is_worse or is_lucky:
+    if not plan.may_be_baseline or is_worse or is_lucky or comparison.is_cut_short:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)

@@ -58,6 +58,8 @@ class Baseline:
     """Decision on main's configuration today; null if it plays no part."""
     anchor: Anchor | None = None
     """A second report to compare with; None if the config names none."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if it has none; None where nothing is proposed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,12 +103,13 @@ class _Measuring:
             text = f"round {number} of at most {most}: the dataset is asked {number}× in all"
             self.resources.listener(Noticed(stage=_STAGE, text=text))
             failure = await ask(asked, self.resources, plan, self.verdict)
-            if last is not None and self.resources.budget.spent is not None:
+            is_spent = self.resources.budget.spent is not None
+            if last is not None and is_spent:
                 share = last_share(number - 1 - LEAST_REPEATS)  # so many looks came before
                 return replace(last, rounds=_rounds(number - 1, most, "budget", share * alpha))
             report = await self._report(asked)
             found = Answered(config=asked, report=report, failure=failure)
-            if failure is not None:
+            if failure is not None or is_spent:
                 return found
             if number == most:
                 return replace(found, rounds=_rounds(most, most, "all", last_share(early) * alpha))

@@ -144,7 +144,8 @@ def _terms(
     config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
 ) -> Terms:
     now = now_text(resources.environ)
-    terms = read_terms(config, now=now, redact=resources.redactor.redact)
+    redact = resources.redactor.redact
+    terms = read_terms(config, now=now, accepted=baseline.accepted, redact=redact)
     terms = replace(terms, anchor=baseline.anchor)
     if baseline.main is not None:
         terms = replace(terms, control=baseline.main.control)

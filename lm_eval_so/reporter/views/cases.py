@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import Comparison, Exemption
+from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
@@ -25,6 +25,7 @@ from lm_eval_so.reporter.views.view import (
     VerdictView,
     VoteView,
     Words,
+    words_of,
 )
 
 MISSING = "missing"
@@ -211,11 +212,21 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
+        accepted=tuple(
+            _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
+        ),
         lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
+
+
+def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:
+    name = " · ".join(filter(None, (entry.sample_id, entry.metric)))
+    limit = f"{entry.max_drop or 0.0:g}"
+    told = words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until)
+    return name, told, entry.reason
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lm_eval_so.core.records.comparison import (
-    Comparison,
-    Lost,
-    MetricComparison,
-)
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.broken_cases import warning_sentences
@@ -55,7 +51,7 @@ from lm_eval_so.reporter.views.view import (
 )
 
 _MISSING_ROWS = "missing_rows"
-_ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate"}
+_ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate", "budget"}
 """Reason codes whose sentence tells of the missing rows already."""
 
 
@@ -109,7 +105,7 @@ def view_comparison(
         ),
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
-        lost=_lost_view(comparison.lost, language),
+        lost=_lost_view(comparison, language),
     )
 
 
@@ -286,7 +282,8 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
         )
 
 
-def _lost_view(lost: Lost | None, language: Language) -> LostView | None:
+def _lost_view(comparison: Comparison, language: Language) -> LostView | None:
+    lost = comparison.lost
     if lost is None:
         return None
     names = lost_names(lost)

@@ -294,6 +294,8 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
+    accepted: tuple[tuple[str, str, str], ...]
+    """Drops that the pull request itself accepts: name, figures, and the reason as it was given."""
     footer: tuple[str, ...]
     """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 

@@ -345,7 +345,7 @@ def test_publish__a15_short_wait_is_kept():
 
 @pytest.mark.parametrize(
     ("headers", "slept"),
-    [({"Retry-After": "3600"}, []), ({"Retry-After": "50"}, [50.0, 50.0]), ({}, [60.0, 60.0])],
+    [({"Retry-After": "90"}, []), ({"Retry-After": "50"}, [50.0, 50.0]), ({}, [60.0, 60.0])],
 )
 def test_publish__a15_long_wait_is_a_failure(headers, slept):
     clock = FakeClock()
@@ -392,6 +392,37 @@ def test_publish__a36_next_page_on_another_host_is_not_followed():
         result = send(hub)
         assert writes(hub) == []
     assert "points to another host" in result.warnings[0]
+
+
+def test_publish__on_change_a_comment_that_tells_the_same_is_left():
+    changes = {"is_for_change": True, "verdict": Verdict.REGRESSION, "regressed": "aa"}
+    unmeasured = {**changes, "verdict": None, "regressed": ""}
+    with hub_with() as hub:
+        for number, (more, wrote) in enumerate(
+            [
+                (changes, POSTS),  # there is none yet
+                (changes, None),
+                ({**changes, "regressed": "bb"}, "PATCH"),  # another case
+                ({**changes, "regressed": "bb", "verdict": Verdict.PASS}, "PATCH"),
+                (unmeasured, "PATCH"),
+                (
+                    {**changes, "regressed": "bb", "verdict": Verdict.PASS},
+                    "PATCH",
+                ),  # measured again
+                ({**changes, "regressed": "bb", "verdict": Verdict.PASS, "job": "b"}, None),
+            ]
+        ):
+            before = len(writes(hub))
+            result = send(hub, lambda *_: f"run {number}", run_id=6 + number, **more)  # noqa: B023
+            assert [call.partition(" ")[0] for call in writes(hub)[before:]] == (
+                [wrote.partition(" ")[0]] if wrote else []
+            )
+            assert result.url
+            assert result.failed is False
+        told = send(
+            hub, run_id=11, job="other", **changes | {"verdict": Verdict.PASS, "regressed": "bb"}
+        )
+    assert [text for text in told.warnings if "two jobs" in text]
 
 
 def test_publish__a40_two_jobs_of_a_run_do_not_fight():

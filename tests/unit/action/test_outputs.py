@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from made_reports import broken, changed, comparison, report
+from outcomes import OUTCOMES
 
 from lm_eval_so.action.outputs import (
     OUTPUT_NAMES,
@@ -35,6 +36,8 @@ def test_outputs_of__counts_samples_once():
     assert (outputs.regressed_count, outputs.improved_count, outputs.error_count) == (2, 2, 1)
     assert outputs.cost_usd == 0.41
     assert outputs.baseline_source == "git"
+    assert outputs.accepted_count == 0
+    assert outputs_of(OUTCOMES["accepted here"][0], report()).accepted_count == 2
 
 
 def test_outputs_of__without_a_report_nothing_is_guessed():
@@ -46,7 +49,6 @@ def test_outputs_of__without_a_report_nothing_is_guessed():
 def test_output_text__a43_same_keys_for_each_verdict(verdict):
     values = parse(output_text(Outputs(verdict=verdict), delimiter="D"))
     assert tuple(values) == OUTPUT_NAMES
-    assert len(values) == 12
     assert values["verdict"] == verdict
     assert (values["passed"], values["cost_usd"], values["comment_file_written"]) == (
         "false",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from made_reports import comparison
 from servers.fake_github import FakeGitHub
@@ -5,7 +7,7 @@ from servers.fake_github import FakeGitHub
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import CommentMode
-from lm_eval_so.action.target import find_pull, is_wanted
+from lm_eval_so.action.target import find_pull, is_wanted, pulls_of_run, regressed_in
 from lm_eval_so.core.records.enums import Verdict
 
 HEAD = "a" * 40
@@ -16,6 +18,8 @@ HEAD = "a" * 40
     [
         ("always", Verdict.PASS, True),
         ("always", Verdict.SKIPPED, False),
+        ("on_change", Verdict.PASS, True),
+        ("on_change", Verdict.SKIPPED, False),
         ("on_failure", Verdict.PASS, False),
         ("on_failure", Verdict.REGRESSION, True),
         ("never", Verdict.REGRESSION, False),
@@ -23,6 +27,13 @@ HEAD = "a" * 40
 )
 def test_is_wanted__by_mode_and_verdict(mode, verdict, wanted):
     assert is_wanted(CommentMode(mode), comparison(verdict)) is wanted
+
+
+def test_regressed_in__cases_in_any_order():
+    found = comparison(Verdict.REGRESSION)
+    assert regressed_in(replace(found, changed=found.changed[::-1])) == regressed_in(found)
+    assert regressed_in(replace(found, changed=())) != regressed_in(found)
+    assert regressed_in(replace(found, metrics={})) != regressed_in(found)
 
 
 def activity(**changes):
@@ -61,3 +72,38 @@ def test_find_pull__the_only_one_of_the_pushed_branch(pulls, found):
             hub.add_pull(number, head=head, branch="o:feature")
         with open_github("o/r", token="t", api_url=hub.url) as github:
             assert find_pull(activity(pull_branch="o:feature"), None, github.pulls) == found
+
+
+HEAD = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("run", "pull", "is_found"),
+    [
+        ({}, {}, True),
+        ({"event": "push"}, {}, False),
+        ({"event": "pull_request_target"}, {}, False),
+        ({"conclusion": "cancelled"}, {}, False),
+        ({"conclusion": None}, {}, False),
+        ({"conclusion": "failure"}, {}, True),
+        ({"repo": None}, {}, False),
+        ({"head_branch": None}, {}, False),
+        ({"head_branch": "c"}, {}, False),
+        ({"owner": "other"}, {}, False),
+        ({"head_sha": "b" * 40}, {}, False),
+        ({"repo": 3}, {}, False),
+        ({"repository": {"id": 9}}, {}, False),
+        ({}, {"base": (9, "main")}, False),
+        ({}, {"state": "closed"}, False),
+        ({}, {"repo": None}, False),
+    ],
+)
+def test_pulls_of_run__what_github_says_decides(run, pull, is_found):
+    with FakeGitHub() as hub:
+        hub.add_run(6, **{"owner": "forker", "repo": 2, "head_sha": HEAD, **run})
+        hub.add_pull(7, **{"head": HEAD, "branch": "forker:b", "repo": 2, **pull})
+        hub.add_pull(8, head="c" * 40, branch="forker:b", repo=2)  # of another commit
+        hub.add_pull(9, head=HEAD, branch="o:b", repo=1)  # the same commit in our own branch
+        with open_github("o/r", token="t", api_url=hub.url) as github:
+            found = pulls_of_run(github.runs.get(6), github.pulls)
+    assert [each.number for each in found] == ([7] if is_found else [])

@@ -7,7 +7,7 @@ from comparing import entry, judge
 from factories import make_report
 
 from lm_eval_so.comparator.exemptions.files import Exceptions
-from lm_eval_so.core.records.comparison import Lost, LostCase
+from lm_eval_so.core.records.changes import Lost, LostCase
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.phrases import lost_headline, lost_names, lost_reasons

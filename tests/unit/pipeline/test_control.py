@@ -10,6 +10,7 @@ from factories import make_report
 from servers.commands import git
 
 from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.git import files_of
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.pipeline.control import (
@@ -77,7 +78,7 @@ class Repo:
 
     def decide(self, **more: object) -> Decided | None:
         config = load_config(self.file, environ=self.environ)
-        source = ControlSource(file=self.file, environ=self.environ, base=self.base)
+        source = ControlSource(file=self.file, environ=self.environ, base=files_of(self.base))
         return decide(config, replace(source, **more), REPORT, REPORT)
 
     def state(self, **more: object) -> str | None:
@@ -427,7 +428,7 @@ def test_decide__without_main_s_config_it_is_not_possible(repo: Repo) -> None:
     repo.propose(over(MAIN, system="x"))
     assert repo.state() == "no_config"
     assert repo.state(base=None) == "base_unknown"
-    assert repo.state(base="0" * 40) == "no_config"
+    assert repo.state(base=files_of("0" * 40)) == "no_config"
 
 
 @pytest.mark.parametrize(
@@ -536,7 +537,7 @@ def test_decide__tells_which_models_answered_and_whether_the_baseline_is_of_main
 ) -> None:
     repo.merge(MAIN)
     config = load_config(repo.file, environ=repo.environ)
-    source = ControlSource(file=repo.file, environ=repo.environ, base=repo.base)
+    source = ControlSource(file=repo.file, environ=repo.environ, base=files_of(repo.base))
     now = of_run("f", models=("m-1106",))
     for before, served, stale in (
         (of_run("f", models=("m-0613",)), ("m-0613", "m-1106"), False),
@@ -555,7 +556,9 @@ def test_decide__tells_which_models_answered_and_whether_the_baseline_is_of_main
 
 def scheduled(repo: Repo, baseline) -> str | None:
     config = load_config(repo.file, environ=repo.environ)
-    source = ControlSource(file=repo.file, environ=repo.environ, base=repo.base, is_scheduled=True)
+    source = ControlSource(
+        file=repo.file, environ=repo.environ, base=files_of(repo.base), is_scheduled=True
+    )
     decided = decide(config, source, of_run("f"), baseline)
     return decided and decided.control.state
 

@@ -9,8 +9,10 @@ from rendering import comment_body, render
 from servers.markdown import dangers
 from servers.markdown import render as to_html
 
-from lm_eval_so.core.records.changes import FlakyCase
-from lm_eval_so.core.records.comparison import Exemption, Stability
+from lm_eval_so.action.comment import LEVELS
+from lm_eval_so.action.inputs import LEAST_CHARS
+from lm_eval_so.core.records.changes import Exemption, FlakyCase
+from lm_eval_so.core.records.comparison import Stability
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.reporter.markdown import Origin
 
@@ -106,13 +108,15 @@ def test_exemptions__hostile_texts_do_nothing(payload, language):
     flaky = replace(made().flaky[0], sample_id=payload, metric=payload)
     unknown = replace(bad, state="unknown_sample", meant=payload)
     again = [changed(metric=f"{payload}{n}", again=(n, 2)) for n in range(2)]
+    here = replace(bad, state="applied", max_drop=1.0, drop=1.0, on_base=False)
     found = made(
         changed=tuple(again),
         quarantine=(bad, replace(bad, state="applied"), unknown),
-        accept=(replace(bad, max_drop=1.0), replace(bad, sample_id=None, max_drop=1.0)),
+        accept=(replace(bad, max_drop=1.0), replace(here, sample_id=None), *[here] * 3),
         flaky=(flaky,),
     )
-    texts = [body(found, level=level, language=language) for level in range(5)]
+    texts = [body(found, level=level, language=language) for level in range(LEVELS)]
+    assert len(texts[-1]) < LEAST_CHARS // 2
     texts.append(render(report(), found, format="md", language=language))
     for text in texts:
         assert dangers(text) == []

@@ -8,7 +8,8 @@ from hostile_reports import PAYLOADS, hostile
 from made_reports import broken, broken_case, changed, comparison, lost, report
 from outcomes import OUTCOMES
 
-from lm_eval_so.core.records.comparison import LostCase, Reason
+from lm_eval_so.core.records.changes import LostCase
+from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width

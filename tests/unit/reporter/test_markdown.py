@@ -17,6 +17,7 @@ from made_reports import (
     report,
     summary,
 )
+from outcomes import OUTCOMES
 from rendering import comment_body, render, unmeasured_body
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
@@ -44,6 +45,7 @@ COMPARISONS = {
         changed=(),
         differences=(),
     ),
+    "accepted": OUTCOMES["accepted here"][0],
     "inconclusive": comparison(
         Verdict.INCONCLUSIVE,
         metrics={

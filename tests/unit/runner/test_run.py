@@ -134,7 +134,12 @@ async def test_run__refused_key_ends_it_after_one_request(tmp_path: Path):
     assert (info["state"], info["stopped"]) == ("stopped", {"by": "auth"})
 
 
-async def test_run__nobody_there(tmp_path: Path):
+@pytest.mark.parametrize("in_container", [False, True])
+async def test_run__nobody_there(
+    tmp_path: Path, in_container: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if in_container:
+        monkeypatch.setenv("LM_EVAL_SO_IN_CONTAINER", "1")
     write_dataset(tmp_path, 5)
     with ChatServer() as server:
         url = server.url
@@ -142,6 +147,9 @@ async def test_run__nobody_there(tmp_path: Path):
         await run(make(tmp_path, endpoint(url)), resources())
     assert str(failed.value) == f"cannot reach {url.removesuffix('/v1')} (connection refused)"
     assert failed.value.exit_code == 4
+    hint = failed.value.hint or ""
+    ways_out = ("lm-eval-so/composite@v1", "services:", "docker run --network host")
+    assert all((way in hint) == in_container for way in ways_out)
 
 
 async def test_run__used_up_quota_keeps_what_came_back(tmp_path: Path):

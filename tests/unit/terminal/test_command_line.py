@@ -1,12 +1,15 @@
 """The decorator of commands: own options and shared ones, the output, and the exit code."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
+from typer.main import get_command
 
+from lm_eval_so.cli.app import app as cli_app
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.terminal.command_line import SHARED, CommandLine, command
@@ -80,6 +83,32 @@ def test_emit__paths_for_people_and_one_object_for_programs(capsys) -> None:
     assert capsys.readouterr().out == "a.json\n보고서.md\n"
     CommandLine(as_json=True).emit(paths=paths, result=result)
     assert json.loads(capsys.readouterr().out) == result
+
+
+def test_emit_document__as_it_is_or_in_a_file_or_inside_the_object(tmp_path, capsys) -> None:
+    out = tmp_path / "보고서.md"
+    CommandLine().emit_document("# 통과\n", None)
+    assert capsys.readouterr().out == "# 통과\n"
+    CommandLine(as_json=True).emit_document("# 통과\n", None)
+    assert json.loads(capsys.readouterr().out) == {"text": "# 통과\n"}
+    CommandLine(as_json=True).emit_document("# 통과\n", out)
+    assert json.loads(capsys.readouterr().out) == {"path": str(out)}
+    assert out.read_text(encoding="utf-8") == "# 통과\n"
+
+
+def test_json__is_an_option_of_every_command() -> None:
+    lacking = [name for name, each in commands(get_command(cli_app)) if not has_json(each)]
+    assert not lacking
+
+
+def commands(group, name: str = "") -> Iterator[tuple[str, Any]]:
+    for each, found in getattr(group, "commands", {}).items():
+        below = list(commands(found, f"{name} {each}"))
+        yield from below or [(f"{name} {each}", found)]
+
+
+def has_json(command) -> bool:
+    return any("--json" in each.opts for each in command.params)
 
 
 def test_emit_facts__a_line_each_in_columns_as_wide_as_they_look(capsys) -> None:

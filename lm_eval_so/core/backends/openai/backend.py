@@ -31,7 +31,7 @@ from lm_eval_so.core.backends.openai.endpoint import (
 )
 from lm_eval_so.core.backends.shared_options import with_shared
 from lm_eval_so.core.hashing import digest_text
-from lm_eval_so.core.http.proxy import is_own_machine
+from lm_eval_so.core.http.errors import is_own_machine
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import Problem, UnknownName, Where
 

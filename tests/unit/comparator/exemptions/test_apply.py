@@ -4,7 +4,7 @@ import pytest
 from comparing import entry, judge, only
 from factories import make_report
 
-from lm_eval_so.comparator.exemptions.files import Exceptions
+from lm_eval_so.comparator.exemptions.files import Exceptions, hold_against_base
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 
 GRADES = {"kinds": {"grade": MetricKind.BOUNDED}}
@@ -141,3 +141,26 @@ def test_accept__others_are_adjusted_for_as_many_metrics_as_before() -> None:
     kept = found.metrics["contains"]
     assert kept.verdict is Verdict.REGRESSION
     assert kept.p_worse == pytest.approx(3 * kept.p_raw)
+
+
+@pytest.mark.parametrize(
+    ("base", "is_strict", "verdict", "states", "here"),
+    [
+        (0, False, "pass", {"applied"}, 6),
+        (4, False, "pass", {"applied"}, 2),
+        (6, True, "pass", {"applied"}, 0),
+        (1, True, "regression", {"applied", "not_on_base"}, 0),
+    ],
+)
+def test_accept__drops_that_the_change_itself_accepts_are_known(
+    base, is_strict, verdict, states, here
+) -> None:
+    entries = [entry(f"s{i}", max_drop=1) for i in range(54, 60)]
+    held = hold_against_base(accept(*entries), entries[:base], is_strict=is_strict)
+    gate = {"metrics": {"exact_match": {"margin": 0.06}}}
+    found = judge(*right_or_wrong(), gate=gate, exceptions=held)
+    assert found.verdict == verdict
+    assert found.exit_code == (verdict == "regression")
+    assert {each.state for each in found.accept} == states
+    assert len(found.accepted_here) == here
+    assert [each.on_base for each in found.accept] == [i < base for i in range(6)]

@@ -4,8 +4,16 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from comparing import entry
 
-from lm_eval_so.comparator.exemptions.files import exception_problems, read_exceptions
+from lm_eval_so.comparator.exemptions.files import (
+    Exceptions,
+    exception_problems,
+    hold_against_base,
+    read_accepted,
+    read_exceptions,
+)
+from lm_eval_so.comparator.terms import read_terms
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.errors import ConfigError
 
@@ -138,3 +146,57 @@ def test_read__a_change_is_accepted_for_ninety_days_at_most(tmp_path: Path) -> N
         ".lm-eval-so/accept.yaml:1: until 2027-02-23 is more than 90 days ahead"
     ]
     assert not read_exceptions(config(tmp_path, accept=accept), day=date(2026, 11, 25)).quarantine
+
+
+@pytest.mark.parametrize(
+    ("base", "on_base"),
+    [
+        ([], False),
+        ([entry("환불", "m", max_drop=0.5)], True),
+        ([entry("환불", "m", max_drop=0.5, reason="other words")], True),
+        ([entry("환불", max_drop=0.5)], True),  # of all metrics
+        ([entry("환불", "m", max_drop=0.7, until="2027-01-31")], True),
+        ([entry("환불", "m", max_drop=0.4)], False),  # allowed less
+        ([entry("환불", "m", max_drop=0.5, until="2026-12-30")], False),  # and for shorter
+        ([entry("환불", "other", max_drop=1)], False),
+        ([entry("교환", "m", max_drop=1)], False),
+        ([entry(None, "m", max_drop=1)], False),  # its mean is another thing
+    ],
+)
+def test_hold_against_base__an_entry_that_goes_no_further_stands_there(base, on_base) -> None:
+    exceptions = Exceptions(accept=(entry("환불", "m", max_drop=0.5),))
+    for is_strict in (False, True):
+        [found] = hold_against_base(exceptions, base, is_strict=is_strict).accept
+        assert (found.on_base, found.counts) == (on_base, on_base or not is_strict)
+
+
+def test_hold_against_base__an_entry_of_one_metric_allows_nothing_to_the_others() -> None:
+    exceptions = Exceptions(accept=(entry("s1", max_drop=1), entry(None, "m", max_drop=1)))
+    base = [entry("s1", "m", max_drop=1), entry(None, "m", max_drop=1)]
+    found = hold_against_base(exceptions, base, is_strict=False).accept
+    assert [each.on_base for each in found] == [False, True]
+
+
+@pytest.mark.parametrize("content", [b"- [", b"\xff", b"a: 1", b"", b"- {id: x}"])
+def test_read_accepted__what_is_no_entry_accepts_nothing(content: bytes) -> None:
+    assert read_accepted(content) == ()
+    found = read_accepted(content + b"\n" + ACCEPTED.encode())
+    assert len(found) == (2 if content in {b"", b"- {id: x}"} else 0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "accepted", "counts", "on_base"),
+    [
+        ("strict", None, [True, True], None),  # nothing is proposed
+        ("strict", b"", [False, False], False),
+        ("base", b"", [True, True], False),
+        ("strict", ACCEPTED.encode(), [True, True], True),
+    ],
+)
+def test_read_terms__the_rules_say_whether_the_proposal_s_own_entries_count(
+    tmp_path: Path, rules: str, accepted: bytes | None, counts: list[bool], on_base: bool | None
+) -> None:
+    made = config(tmp_path, gate=f"gate: {{rules: {rules}}}\n", accept=ACCEPTED)
+    found = read_terms(made, now="2026-11-24T06:30:00Z", accepted=accepted).exceptions.accept
+    assert [each.counts for each in found] == counts
+    assert {each.on_base for each in found} == {on_base}

@@ -76,9 +76,10 @@ def test_load_config__points_at_what_is_no_yaml(tmp_path: Path) -> None:
     assert problem.where.line == 3
 
 
-def test_load_config__says_that_the_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no config file"):
+def test_load_config__says_that_the_file_is_missing_and_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no config file") as caught:
         load_config(tmp_path / "nothing.yaml")
+    assert "lm-eval-so init" in str(caught.value.problems[0].hint)
 
 
 def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:

@@ -1,132 +1,33 @@
 """Where the baseline of a pull request is read, in checkouts as actions/checkout makes them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from factories import make_report
 from servers.commands import git
+from servers.pull_request import BAD, GOOD, PATH, Pull, open_pull
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baseline
-from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.codec import dumps
+from lm_eval_so.comparator.exemptions.files import read_accepted
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
+from lm_eval_so.pipeline.github.base_commit import (
+    find_base,
+    find_trusted_base,
+)
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
-    find_base,
     find_control,
     find_place,
     is_brought,
 )
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
-PATH = "기준/shop.json"
-GOOD, BAD = (dumps(make_report({"exact_match": row}, suite="shop")) for row in ([1, 1], [0, 0]))
-
-
-@dataclass(frozen=True)
-class Pull:
-    """A pull request that replaces the baseline by its own bad report."""
-
-    origin: Path
-    workspace: Path
-
-    def run(self, *arguments: str) -> str:
-        return git(*arguments, cwd=self.origin)
-
-    def write(self, path: str, text: str) -> None:
-        file = self.origin / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-
-    def commit(self, branch: str) -> None:
-        self.run("add", "-A")
-        self.run("commit", "-qm", f"on {branch}", "--allow-empty")
-
-    def merge(self) -> None:
-        """Merge it into main as GitHub does, beside both branches."""
-        self.run("checkout", "-q", "--detach", "main")
-        self.run("merge", "-q", "--no-ff", "-m", "merge", "topic")
-        self.run("update-ref", "refs/pull/7/merge", "HEAD")
-
-    def fetch(self, depth: int, ref: str = "pull/7/merge") -> None:
-        """Check it out as actions/checkout does; depth 0 is all."""
-        folder = self.workspace
-        folder.mkdir()
-        git("init", "-q", cwd=folder)
-        git("remote", "add", "origin", self.origin.as_uri(), cwd=folder)
-        source = ref if ref.startswith("pull/") else f"heads/{ref}"
-        wanted = [f"+refs/{source}:refs/remotes/{ref}"]
-        if not depth:
-            wanted.append("+refs/heads/*:refs/remotes/origin/*")
-        shallow = [f"--depth={depth}"] if depth else []
-        git("fetch", "-q", "--no-tags", *shallow, "origin", *wanted, cwd=folder)
-        git("checkout", "-q", "--force", f"refs/remotes/{ref}", cwd=folder)
-
-    def here(self, *arguments: str) -> str:
-        return git(*arguments, cwd=self.workspace)
-
-    @property
-    def activity(self) -> Activity:
-        return Activity(
-            event="pull_request",
-            is_proposal=True,
-            base=Base(rule=BaseRule.PULL_REQUEST, ref="main"),
-            head=self.run("rev-parse", "topic"),
-            commit=self.run("rev-parse", "refs/pull/7/merge"),
-            pull=7,
-        )
-
-    def anchor(self, path: str = PATH, *, ref: str = "") -> str:
-        """Return which anchor is found, and where."""
-        made = self.config(path="elsewhere.json", ref=ref, anchor=path)
-        found = find_anchor(made, find_anchor_place(made, self.activity))
-        assert found is not None
-        report, where = found
-        if report is None:
-            return f"none: {where.reason.code if where.reason else 'not there'} {where.path}"
-        return f"{'good' if report.metrics['exact_match'].mean else 'bad'} {where.source}"
-
-    def config(
-        self, *, path: str | None = PATH, ref: str = "", policy: str = "warn", anchor: str = ""
-    ) -> Config:
-        values: dict[str, Any] = {
-            "version": 1,
-            "suite": "shop",
-            "dataset": {"path": "data.jsonl"},
-            "baseline": {"path": path, "ref": ref, "anchor": anchor},
-            "gate": {"on_missing_baseline": policy},
-        }
-        return make_config(values, folder=self.workspace)
-
-    def found(self, explicit: str | None = None, **config: Any) -> str:
-        """Return which baseline is found, and where, or why there is none."""
-        made = self.config(**config)
-        file = self.workspace / explicit if explicit else None
-        place = find_place(made, self.activity, explicit=file)
-        report, where = find_baseline(made, place, is_demanded=True)
-        if report is None:
-            return f"none: {where.reason.code if where.reason else 'not there'}"
-        return f"{'good' if report.metrics['exact_match'].mean else 'bad'} {where.source}"
-
 
 @pytest.fixture
-def pull(tmp_path: Path) -> Iterator[Pull]:
-    found = Pull(tmp_path / "origin", tmp_path / "workspace")
-    found.origin.mkdir()
-    found.run("init", "-q")
-    found.write(PATH, GOOD)
-    found.commit("main")
-    found.run("checkout", "-qb", "topic")
-    found.write(PATH, BAD)
-    found.commit("topic")
-    found.merge()
-    return found
+def pull(tmp_path: Path) -> Pull:
+    return open_pull(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +191,9 @@ def test_find_place__a_config_in_a_submodule_has_none_of_its_history(
     pull.here(*allowed, "submodule", "update", "--init", "-q")
     inside = Pull(pull.origin, pull.workspace / "sub")
     for ref in ("", "HEAD"):
-        place = find_place(inside.config(path="shop.json", ref=ref), pull.activity, explicit=None)
+        place = find_place(
+            inside.config(path="shop.json", ref=ref), pull.activity, inside.base(pull.activity)
+        )
         assert place.unreadable is not None
         assert place.unreadable.code == "in_submodule"
     demanding = inside.config(path="shop.json", policy="fail")
@@ -298,7 +201,7 @@ def test_find_place__a_config_in_a_submodule_has_none_of_its_history(
         find_baseline(demanding, Place(unreadable=place.unreadable), is_demanded=True)
     pull.here("clone", "-q", "--branch", "main", pull.origin.as_uri(), "beside")
     beside = replace(inside, workspace=pull.workspace / "beside")
-    place = find_place(beside.config(), pull.activity, explicit=None)
+    place = find_place(beside.config(), pull.activity, beside.base(pull.activity))
     assert place.unreadable is None  # a step of the job made it
 
 
@@ -396,8 +299,8 @@ def test_find_place__a_merge_group_that_was_rebased(pull: Pull, depth: int, foun
     pull.fetch(depth)
     base = Base(rule=BaseRule.COMMIT, commit=pull.run("rev-parse", "main"))
     group = replace(pull.activity, event="merge_group", base=base)
-    place = find_place(pull.config(), group, explicit=None)
-    report, where = find_baseline(pull.config(), Place(ref=place.ref, unreadable=place.unreadable))
+    place = find_place(pull.config(), group, pull.base(group))
+    report, where = find_baseline(pull.config(), place)
     if report is None:
         assert where.reason is not None
         assert found == f"none: {where.reason.code}"
@@ -408,9 +311,9 @@ def test_find_place__a_merge_group_that_was_rebased(pull: Pull, depth: int, foun
 def test_find_place__a_push_is_as_it_was(pull: Pull) -> None:
     pull.fetch(1)
     push = replace(pull.activity, is_proposal=False, base=Base(rule=BaseRule.COMMIT))
-    place = find_place(pull.config(), push, explicit=None)
-    assert (place.ref, place.report, place.unreadable) == (None, None, None)
-    assert find_baseline(pull.config(), Place(ref=place.ref))[1].source == "file"
+    place = find_place(pull.config(), push, pull.base(push))
+    assert place == Place()
+    assert find_baseline(pull.config(), place)[1].source == "file"
 
 
 @pytest.mark.parametrize(
@@ -443,18 +346,19 @@ def test_find_anchor_place__a_file_that_a_step_put_there_is_taken(pull: Pull) ->
 def test_find_anchor_place__none_is_named(pull: Pull) -> None:
     pull.fetch(2)
     made = pull.config()
-    assert find_anchor(made, find_anchor_place(made, pull.activity)) is None
+    assert find_anchor(made, find_anchor_place(made, pull.activity, pull.base())) is None
 
 
 def control(pull: Pull, activity: Activity | None = None) -> str | None:
     """Return the base commit of main's config, by its branch, or why there is none."""
     source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
-    found = find_control(activity or pull.activity, source)
+    given = activity or pull.activity
+    found = find_control(given, source, pull.config(), pull.base(given))
     if found is None:
         return None
     named = {pull.run("rev-parse", name): name for name in ("topic", "main", "refs/pull/7/merge")}
     kind = "scheduled " if found.is_scheduled else ""
-    return f"{kind}{named[found.base] if found.base else found.why.code}"
+    return f"{kind}{named[found.base.commit] if found.base else found.why.code}"
 
 
 @pytest.mark.parametrize(
@@ -477,6 +381,28 @@ def test_find_control__a_pull_request_s_base_and_never_its_own(
 def test_find_control__without_a_repository(pull: Pull) -> None:
     pull.workspace.mkdir()
     assert control(pull) == "no_repository"
+
+
+@pytest.mark.parametrize(
+    ("depth", "accepted"), [(2, ["main"]), (1, [])], ids=["known", "base unknown"]
+)
+def test_find_control__what_main_accepts_is_read_from_the_base(
+    pull: Pull, depth: int, accepted: list[str]
+) -> None:
+    entry = "{id: %s, max_drop: 1, reason: new tone guide, until: 2026-12-31}"
+    for branch, names in (("main", ["main"]), ("topic", ["topic", "main"])):
+        pull.run("checkout", "-q", branch)
+        pull.write(".lm-eval-so/accept.yaml", f"[{', '.join(entry % name for name in names)}]")
+        pull.commit(branch)
+    pull.run("checkout", "-q", "--detach", "main")
+    pull.run("merge", "-q", "--no-ff", "-X", "theirs", "-m", "merge", "topic")
+    pull.run("update-ref", "refs/pull/7/merge", "HEAD")
+    pull.fetch(depth)
+    source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
+    found = find_control(pull.activity, source, pull.config(), pull.base())
+    assert [each.sample_id for each in read_accepted(found.accepted)] == accepted
+    push = replace(pull.activity, event="push", is_proposal=False)
+    assert find_control(push, source, pull.config(), pull.base(push)).accepted is None
 
 
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
@@ -518,7 +444,8 @@ def test_find_control__a_submodule_is_chosen_by_the_pull_request(
     pull.here(*allowed, "submodule", "update", "--init", "-q")
     for activity in (pull.activity, replace(pull.activity, is_proposal=False, event="push")):
         source = ConfigSource(file=pull.workspace / "sub/shop.yaml", environ={})
-        found = find_control(activity, source)
+        base = find_trusted_base(activity, cwd=source.file.parent)
+        found = find_control(activity, source, pull.config(), base)
         assert found is not None
         assert found.base is None
         assert found.why == Reason(code="in_submodule")

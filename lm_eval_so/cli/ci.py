@@ -61,7 +61,7 @@ def ci(
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
-    from lm_eval_so.pipeline.ci import own_code_as_permitted
+    from lm_eval_so.pipeline.github.permits import own_code_as_permitted
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
 
     around = read_surroundings(dict(os.environ))
@@ -74,9 +74,9 @@ def _measure(
 ) -> int:
     from dataclasses import replace
 
-    from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
+    from lm_eval_so.pipeline.github.permits import code_problems
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session
 
@@ -98,10 +98,10 @@ def _measure(
 
     session = open_session(line, rewritten=source.rewritten, environ=around.environ)
     if reason := around.skip_reason(session.config):
-        require_valid(session.read)  # a file with mistakes is told even where nothing is measured
+        session.refuse()  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
-    if refused := [*stage.code_problems(session.config, around, line.plugins or ())]:
-        require_valid(session.read, refused)
+    if refused := [*code_problems(session.config, around, line.plugins or ())]:
+        session.refuse(refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     config = session.config
     plan = stage.make_plan(config, around, options)

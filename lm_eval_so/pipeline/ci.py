@@ -26,12 +26,7 @@ from lm_eval_so.pipeline.github.baseline_place import (
     is_brought,
     is_of_event,
 )
-from lm_eval_so.pipeline.github.permits import (
-    code_problems,
-    host_problems,
-    own_code_as_permitted,
-    tell_permits,
-)
+from lm_eval_so.pipeline.github.permits import host_problems, tell_permits
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
@@ -44,17 +39,6 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
-
-__all__ = [
-    "Done",
-    "Options",
-    "code_problems",
-    "find_problems",
-    "make_plan",
-    "measure_and_tell",
-    "own_code_as_permitted",
-    "tell_skipped",
-]
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"

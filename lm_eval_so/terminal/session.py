@@ -69,6 +69,14 @@ class Session:
         _mask(self.environ, redactor)
         return replace(self, config=config, redactor=redactor)
 
+    def refuse(self, found: Sequence[Problem] = ()) -> None:
+        """Raise an error if the config has problems, or if some are given.
+
+        Raises:
+            ConfigError: With all of them.
+        """
+        require_valid(self.read, found)
+
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
         return Resources(

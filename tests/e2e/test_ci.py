@@ -12,6 +12,7 @@ import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
+from servers.runner_log import split_masks
 
 from lm_eval_so.testing import Reply
 
@@ -112,6 +113,7 @@ def test_ci__a_signal_ends_the_waits_for_github(
     assert place.outputs()["verdict"] != "error"
 
 
+PERMITTED = {"INPUT_ALLOW_PLUGINS": "true"}
 EARLY = """
 import os
 import signal
@@ -126,7 +128,7 @@ def test_ci__stopped_before_anything_is_asked_is_told(place: Checkout) -> None:
     (place.folder / "early.py").write_text(EARLY, encoding="utf-8")
     with (place.folder / "lm-eval-so.yaml").open("a", encoding="utf-8") as config:
         config.write("plugins: [early.py]\n")
-    done = place.ci(GITHUB_RUN_ID="7")
+    done = place.ci(GITHUB_RUN_ID="7", **PERMITTED)
     assert done.returncode == 130, done.stderr
     assert place.outputs()["verdict"] == "error"
     [body] = place.hub.bodies(7).values()
@@ -153,7 +155,7 @@ def test_ci__stopped_while_the_report_is_made_tells_github_nothing(place: Checko
     config = place.folder / "lm-eval-so.yaml"
     text = config.read_text(encoding="utf-8").replace("[exact_match,", "[exact_match, late,")
     config.write_text(f"{text}plugins: [late.py]\n", encoding="utf-8")
-    done = place.ci()
+    done = place.ci(**PERMITTED)
     assert done.returncode == 130, done.stderr
     assert (place.folder / "lm-eval-so-report/report.json").is_file()
     assert not place.hub.requests
@@ -373,7 +375,7 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
         text = text.replace("name: openai", f'name: "{backend}"')
     config.write_text(f"{text}plugins: [mine.py]\n", encoding="utf-8")
     place.commit("code of its own")
-    python = {"PYTHONPATH": str(place.folder)}
+    python = {"PYTHONPATH": str(place.folder), **PERMITTED}
     for more in ({}, {"INPUT_TARGET_URL": "https://pr-7.example.dev"}):
         environ = from_fork(place, **python, **more)
         done = lm_eval_so("ci", cwd=place.folder, environ=environ)
@@ -502,7 +504,9 @@ def test_ci__a_bad_input_is_told_before_anything_is_asked(place: Checkout) -> No
 def test_ci__no_key_and_no_token_in_anything_that_is_written(place: Checkout) -> None:
     place.is_worse = True
     done = place.ci()
-    texts = [done.stdout, done.stderr, *place.hub.bodies(7).values()]
+    masked, stdout = split_masks(done.stdout)  # what hides them from the rest of the job's log
+    assert masked == ["ghs_token_of_the_workflow", KEY]
+    texts = [stdout, done.stderr, *place.hub.bodies(7).values()]
     files = [f for f in place.folder.parent.rglob("*") if f.is_file() and ".git" not in f.parts]
     texts += [f.read_text(encoding="utf-8", errors="replace") for f in files]
     assert not [text for text in texts if KEY in text or "ghs_token_of_the_workflow" in text]

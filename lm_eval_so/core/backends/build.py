@@ -1,9 +1,10 @@
 """Backends from sections of the config, with every problem and its line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
@@ -262,12 +263,24 @@ def shown_section(
     return {**section.model_dump(mode="json", exclude={"options"}), "reach": reach}, digested
 
 
+def hosts_told(sections: Iterable[Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """Return the hosts of sections with their facts, as `shown_section` makes them, sorted."""
+    found = set[str]()
+    for section in sections:
+        reach = (section or {}).get("reach") or {}
+        addresses = [reach[key] for key in _ADDRESSES if isinstance(reach.get(key), str)]
+        found.update(str(host) for host in map(host_of, addresses) if host)
+    return tuple(sorted(found))
+
+
 def section_path(section: BackendSection, config: Config) -> Path_:
     """Return the place of a backend's section in the config."""
     found = (path for path, each in config.backend_sections() if each is section)
     return next(found, ("backend",))
 
 
+_ADDRESSES = ("base_url", "endpoint", "url")
+"""Facts that hold an address: the options in `address_option` of the built-in backends."""
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 

@@ -26,6 +26,9 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
     models = ", ".join(experiment.backend.models_answered) or experiment.backend.model
     if models:
         yield words("model"), models
+    for name in ("sent_to", "own_code"):
+        if told := getattr(experiment, name):
+            yield words(name), ", ".join(told)
     for name in ("metrics", "run"):
         if digest := experiment.fingerprints.get(name):
             yield words(f"fingerprint_{name}"), short_hash(digest, _DIGEST_DIGITS)

@@ -388,6 +388,49 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
     assert (place.folder / "plugin-ran").exists()
 
 
+EVIL = """
+run: {simulator: {backend: {name: openai, params: {model: m}, options: {base_url: "${EVIL_URL}"}}}}
+gate: {control_url: "https://api.openai.com@evil.example"}
+plugins: [evil.py]
+"""
+
+
+def test_ci__asks_no_host_and_runs_no_code_that_the_workflow_does_not_permit(
+    place: Checkout,
+) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.partition("gate:")[0] + EVIL, encoding="utf-8")
+    (place.folder / "evil.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
+    asked = len(place.bot.requests)
+    more = {"EVIL_URL": "https://evil.example:8443/v1", "INPUT_ALLOWED_HOSTS": "127.0.0.1"}
+    code = place.ci(**more)
+    assert code.returncode == 2, code.stderr
+    assert "evil.py is code of your own, which may not run" in code.stderr
+    assert (
+        "fix: if you trust everyone who can change it, give the step allow_plugins" in code.stderr
+    )
+    (place.folder / "evil.py").write_text("", encoding="utf-8")
+    target = {"INPUT_TARGET_URL": "https://127.0.0.1.evil.example"}
+    hosts = place.ci(**more, **target, INPUT_ALLOW_PLUGINS="true")
+    assert hosts.returncode == 2, hosts.stderr
+    assert "evil.example:8443 is not among the allowed hosts" in hosts.stderr
+    assert "evil.example is not among the allowed hosts" in hosts.stderr
+    assert "lm-eval-so.yaml:9" in hosts.stderr
+    assert "lm-eval-so.yaml:10" in hosts.stderr
+    assert "127.0.0.1.evil.example is not among the allowed hosts" in hosts.stderr
+    assert len(place.bot.requests) == asked
+    config.write_text(text + "plugins: [evil.py]\n", encoding="utf-8")
+    done = place.ci(INPUT_ALLOWED_HOSTS="127.0.0.1", INPUT_ALLOW_PLUGINS="true")
+    assert done.returncode == 0, done.stderr
+    here = place.bot.url.removeprefix("http://").removesuffix("/v1")
+    (body,) = place.hub.bodies(7).values()
+    assert f"보낸 곳 `{here}` · 직접 쓴 코드 `evil.py`" in body
+    report = json.loads((place.folder / "lm-eval-so-report/report.json").read_text())
+    assert report["experiment"]["sent_to"] == [here]
+    assert report["experiment"]["own_code"] == ["evil.py"]
+
+
 LINKS = {
     "run": ("lm-eval-so-report/run", {}),
     "again": ("lm-eval-so-report/run-again", {}),

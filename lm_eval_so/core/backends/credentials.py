@@ -102,13 +102,16 @@ def hosts_of(backend: ChatBackend, *, config: Config, where_path: Path_) -> Iter
         config: The config.
         where_path: Place of its section, as ("backend",).
     """
-    addresses = list(backend.addresses().items())
-    has_keys = _carries_keys(backend, config, where_path)
+    has_keys, own = _carries_keys(backend, config, where_path), backend.addresses()
+    # a proxy of an encrypted request sees no key but its own
+    reads_keys = has_keys and not all(url.lower().startswith("https:") for url in own.values())
+    addresses = [(option, url, has_keys) for option, url in own.items()]
     if isinstance(backend.options, SharedOptions):
-        addresses += _shared_addresses(backend.options, backend.env)
-    for option, url in addresses:
+        shared = _shared_addresses(backend.options, backend.env)
+        addresses += ((option, url, reads_keys) for option, url in shared)
+    for option, url, sees_keys in addresses:
         where = config.where(*where_path, "options", *option.split("."))
-        yield NamedHost(host=host_of(url), where=where, has_keys=has_keys or "@" in url)
+        yield NamedHost(host=host_of(url), where=where, has_keys=sees_keys or "@" in url)
 
 
 def host_problem(named: NamedHost, allowed: AllowedHosts) -> Problem | None:

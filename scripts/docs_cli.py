@@ -31,6 +31,7 @@ from the program's own help by `scripts/docs_cli.py`.
 | `compare` | two reports | `REPORTS/comparison.json`, `comparison.md`, `comparison.html` |
 | `baseline` | report, comparison | the file at `baseline.path` |
 | `report` | report, comparison | stdout, or the file that `-o` names |
+| `history` | past reports, or git | stdout, or the file that `-o` names |
 | `comment` | comparison, report | a comment on a pull request |
 | `ci` | config, GitHub's environment | all of them |
 | `forecast` | dataset, reports and runs at hand | stdout, `.lm-eval-so/forecast/` |
@@ -41,6 +42,7 @@ lm-eval-so run --set run.concurrency=4 --set 'backend.params.temperature=0.2'
 lm-eval-so evaluate --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["metrics"].keys())'
 lm-eval-so compare reports/report.json --baseline baselines/support-qa.json --language ko
 lm-eval-so report reports/report.json --comparison reports/comparison.json -o reports/both.md
+lm-eval-so history reports/report.json
 lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
 lm-eval-so ci --dry-run
 ```

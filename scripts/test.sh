@@ -51,11 +51,14 @@ check format ruff format --check .
 check lint ruff check .
 check layers lint-imports
 check types mypy
-check typing mypy tests/typing/plugins.py
+check typing mypy tests/typing/plugins.py scripts/release.py scripts/bytecode.py
 check spelling codespell
 check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/*/*.sh composite/*.sh .github/selftest/*.sh .ci/run
 check action check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml example/workflows/*.yml && actionlint && actionlint example/workflows/*.yml && zizmor --offline --no-progress --config .github/zizmor.yml . example/workflows/*.yml'
+check forms sh -c 'check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml &&
+  check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/wish.yml &&
+  check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml'
 check dockerfile hadolint Dockerfile
 wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them

@@ -7,6 +7,7 @@ from made_reports import SENTENCES, case, changed, compared, comparison, lost, r
 from lm_eval_so.core.records.changes import LostCase
 from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.measured_with import MeasuredWith, OwnVerdict, RuleChange
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
 
 PAYLOADS = {
@@ -72,6 +73,14 @@ def hostile(text):
             ),
         ),
         control=Control(state="not_possible", why=Reason(code="failed", figures={"problem": text})),
+        rules=MeasuredWith(
+            by="base",
+            changes=tuple(
+                RuleChange(kind=kind, effect="looser", key=text, metric=text, base=text, head=text)
+                for kind in ("setting", "file", "metric_unmeasured", "metric_added", "deleted")
+            ),
+            own=OwnVerdict(verdict=Verdict.PASS, exit_code=0, sentence=text, not_asked=(text,)),
+        ),
         baseline=replace(comparison().baseline, commit=None, ref=text, path=text),
     )
     one = case(text, input=text, expected=text, answer=text, reason=text)

@@ -15,6 +15,7 @@ from made_reports import (
 
 from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.measured_with import MeasuredWith, OwnVerdict, RuleChange
 
 _UNCLEAR = Verdict.INCONCLUSIVE
 _ONCE = {"state": "unproven", "baseline": (1, 1), "now": (10, 10), "needed": None}
@@ -29,6 +30,18 @@ SLIPS = (
     broken_case("promo-007", "slip", now=(1, 2), input="생일 쿠폰은 언제 오나요?"),
     broken_case("acct-006", "slip", now=(1, 2), input="회원 등급은 어떻게 올라가나요?"),
 )
+
+
+def change(kind, effect="looser", *, key="", **given):
+    """Return a rule that a pull request changes."""
+    return RuleChange(kind=kind, effect=effect, key=key or kind, **given)
+
+
+def measured_with(own, *changes, not_asked=()):
+    """Return the rules of a comparison, and the verdict by those that the pull request brings."""
+    code = int(own is Verdict.REGRESSION)
+    told = OwnVerdict(verdict=own, exit_code=code, sentence="As it says.", not_asked=not_asked)
+    return MeasuredWith(by="base", commit="4f2a9c1", changes=changes, own=told)
 
 
 def _unclear(metrics=None, **changes):
@@ -161,13 +174,66 @@ OUTCOMES = {
                     on_base=False,
                     reason="shorter answers",
                 ),
-                exemption("s3", max_drop=1.0, drop=0.0, on_base=False),
+                exemption("s3", state="unused", max_drop=1.0, drop=0.0, on_base=False),
                 exemption("s4", state="exceeded", max_drop=0.5, drop=1.0, on_base=False),
             ),
         ),
         "pass",
         "✅ Pass · 2 drops accepted by this pull request",
         "✅ 통과 · 이 PR에서 하락 2건 승인",
+    ),
+    "rules loosened": (
+        comparison(
+            metrics={"exact_match": compared()},
+            rules=measured_with(
+                Verdict.PASS,
+                change("setting", key="margin", metric="exact_match", base="0.05", head="0.2"),
+                change("quarantined", n=3),
+                change("deleted", n=12),
+                change("metric_dropped", key="helpful"),
+                change("not_required", n=1),
+                change("setting", key="gate.control", base="cases", head="off", effect="other"),
+                change("file", key="rubrics/tone.md", metric="tone", effect="other"),
+                not_asked=("tone",),
+            ),
+        ),
+        "bad",
+        "❌ Worse on average: exact_match 90.0% → 87.0%",
+        "❌ 평균이 나빠졌습니다: exact_match 90.0% → 87.0%",
+    ),
+    "rules tightened": (
+        comparison(
+            Verdict.PASS,
+            metrics={"exact_match": compared(Verdict.PASS)},
+            changed=(),
+            rules=measured_with(
+                Verdict.PASS,
+                change(
+                    "setting",
+                    "tighter",
+                    key="margin",
+                    metric="exact_match",
+                    base="0.05",
+                    head="0.02",
+                ),
+                change("metric_added", "tighter", key="helpful"),
+                change("added", "tighter", n=20),
+            ),
+        ),
+        "pass",
+        "✅ Pass",
+        "✅ 통과",
+    ),
+    "own rules": (
+        comparison(
+            Verdict.PASS,
+            metrics={"exact_match": compared(Verdict.PASS)},
+            changed=(),
+            rules=MeasuredWith(by="head", why="base_unknown", figures={"depth": "2"}),
+        ),
+        "pass",
+        "✅ Pass · by this pull request's own rules",
+        "✅ 통과 · 이 PR의 규칙으로 판정",
     ),
     "nothing changed": (
         _unclear({"exact_match": _as_before()}, broken=broken(samples=25, cases=())),

@@ -21,6 +21,11 @@ class Block:
     language: str
     text: str
 
+    @property
+    def is_workflow(self) -> bool:
+        """Whether it is a workflow of GitHub."""
+        return self.language == "yaml" and "\njobs:\n" in self.text
+
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 

@@ -14,6 +14,9 @@ _NO_COMMIT: Final = "0" * 40
 _LONGEST_SUITE_ID: Final = 120
 _NO_NUMBER: Final = "the event names no pull request number, so no comment is written"
 _UNSUPPORTED: Final = frozenset({"pull_request_target", "issue_comment"})
+_TELLING: Final = frozenset({"workflow_run", "workflow_dispatch"})
+"""Events on which the result of another run is told: their workflow is that of the default branch,
+or was started by hand."""
 
 
 class BaseRule(StrEnum):
@@ -133,6 +136,22 @@ class Activity:
         return "/".join((*parts, "")).lower() if parts else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """Address of a finished run, whose result another workflow tells."""
+
+    repository: str
+    """owner/name."""
+    id: int
+    server_url: str
+    api_url: str
+
+    @property
+    def url(self) -> str:
+        """Address of the run for people."""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.id}"
+
+
 def plain_suite_id(text: str) -> str:
     """Make a suite id lower case and at most 120 characters; a longer one ends in its digest."""
     lower = text.lower()
@@ -171,7 +190,9 @@ def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None)
         what = f"the event {name} is not supported: it would run foreign code with your secrets"
         raise UsageError(what, hint="use pull_request")
     if name == "workflow_run":
-        raise UsageError("the event workflow_run has nothing to evaluate", hint="use pull_request")
+        what = "the event workflow_run has nothing to evaluate"
+        hint = "set command: comment to tell the result of the run that triggered it"
+        raise UsageError(what, hint=hint)
     is_proposal = name.startswith("pull_request") or name == "merge_group"
     facts = {**_facts(environ), "is_proposal": is_proposal}
     find = _FINDERS.get(name)
@@ -181,6 +202,36 @@ def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None)
         base = Base(rule=BaseRule.MERGE_BASE)
         return Activity(event="local", base=base, warnings=(warning,), **facts)
     return Activity(event=name, **{**facts, **find(environ, payload)})
+
+
+def find_finished_run(
+    environ: Mapping[str, str], payload: Mapping[str, Any] | None, run_id: int | None
+) -> FinishedRun:
+    """Return the run whose result the command `comment` tells.
+
+    Args:
+        environ: GitHub's environment.
+        payload: The event, from `read_event`.
+        run_id: The input, over the run that the event names.
+
+    Raises:
+        UsageError: If the event is another than `workflow_run` or `workflow_dispatch`, or names no run.
+    """
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    found = run_id or _at(payload or {}, "workflow_run", "id")
+    facts = _facts(environ)
+    if name not in _TELLING or not facts["repository"]:
+        what = f"command: comment has no place on the event {name or '(none)'}"
+        raise UsageError(what, hint="start its workflow by workflow_run")
+    if not isinstance(found, int):
+        raise UsageError("command: comment knows no run to tell of", hint="give the step run_id")
+    workflow = facts["workflow"]
+    return FinishedRun(
+        repository=facts["repository"],
+        id=found,
+        server_url=workflow.server_url,
+        api_url=workflow.api_url,
+    )
 
 
 def _facts(environ: Mapping[str, str]) -> dict[str, Any]:

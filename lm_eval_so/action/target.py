@@ -4,17 +4,21 @@ import json
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from lm_eval_so.action.event import Activity
+from lm_eval_so.action.event import Activity, plain_suite_id
 from lm_eval_so.action.github.pulls import Pull, Pulls
 from lm_eval_so.action.github.runs import Run
 from lm_eval_so.action.inputs import CommentMode
 from lm_eval_so.action.marker import digest, suite_of
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.broken_cases import named_cases
+from lm_eval_so.errors import PublishError
 
 MOST_COMMENTS: Final = 3000
 """Comments of a pull request that are looked through."""
+
+_OF_FORKS: Final = "fork/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class Target:
     is_for_change: bool = False
     """Whether a comment that tells the same verdict and the same losses is left as it is."""
     is_guess: bool = False
-    """Whether the suite is only a guess, so that a comment that this run wrote already is left."""
+    """Whether this run may have told it better already, so that a comment that it wrote is left: the
+    suite is only a guess, or another workflow tells the run."""
     max_chars: int = 60_000
     """Size budget in UTF-16 units: at most 65,000, which are fewer than the 65,536 characters of
     GitHub's message and the 262,144 bytes of UTF-8 that it was seen to store."""
@@ -108,6 +113,27 @@ def pulls_of_run(run: Run, pulls: Pulls) -> tuple[Pull, ...]:
         and pull.head_repository == run.head_repository
         and pull.base_repository == run.repository
     )
+
+
+def suite_of_run(claimed: str, run: Run, *, given: str | None) -> str:
+    """Return the suite id under which the result of a run is told.
+
+    The claim is the run's own. So it may name suites of the run's workflow alone; and a fork's have
+    names of their own, so that its result never takes the place of one that our code measured.
+
+    Args:
+        claimed: The suite id in the run's comparison.
+        run: The run, as GitHub tells it.
+        given: The suite id that the telling step names; it needs no claim.
+
+    Raises:
+        PublishError: If the claim is the suite of another workflow.
+    """
+    suite_id = plain_suite_id(given or claimed)
+    if not given and not suite_id.startswith(f"{run.file.lower()}/"):
+        what = f'the run names the suite "{cut(suite_id, 120)}", which is none of {run.file}'
+        raise PublishError(what, hint=f"give this step the suite_id of the step in {run.file}")
+    return plain_suite_id(f"{_OF_FORKS}{suite_id}") if run.is_foreign else suite_id
 
 
 def suites_on(pull: int, prefix: str, pulls: Pulls) -> tuple[str, ...]:

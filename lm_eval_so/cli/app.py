@@ -16,6 +16,7 @@ from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
 from lm_eval_so.cli.forecast import app as forecast_app
 from lm_eval_so.cli.generate import app as generator_app
+from lm_eval_so.cli.history import app as history_app
 from lm_eval_so.cli.init import app as init_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
@@ -43,6 +44,7 @@ for stage in (
     compare_app,
     baseline_app,
     reporter_app,
+    history_app,
     comment_app,
     ci_app,
     doctor_app,

@@ -44,20 +44,13 @@ def ci(
     """
     from threading import Event
 
+    from lm_eval_so.cli.in_action import do_step
     from lm_eval_so.pipeline.ci import Options
-    from lm_eval_so.pipeline.github import unmeasured
 
     options = Options(baseline=baseline, reports=out, fresh=fresh, dry_run=dry_run)
     if os.environ.get("GITHUB_ACTIONS") != "true" or dry_run:
         return _ci(line, options, Event())
-    given = unmeasured.Invocation(
-        environ=dict(os.environ),
-        config=line.config,
-        overrides=line.config_overrides,
-        listener=line.open_progress(os.environ).listen,
-    )
-    with unmeasured.told_if_unmeasured(given) as has_result:
-        return _ci(line, options, has_result)
+    return do_step(line, lambda has_result: _ci(line, options, has_result))
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
@@ -76,7 +69,8 @@ def _measure(
 
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
-    from lm_eval_so.pipeline.github.permits import code_problems
+    from lm_eval_so.pipeline.github.permits import code_problems, host_problems
+    from lm_eval_so.pipeline.github.surroundings import find_rules
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session
 
@@ -103,8 +97,12 @@ def _measure(
     if refused := [*code_problems(session.config, around, line.plugins or ())]:
         session.refuse(refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
+    rules = find_rules(session.config, around, baseline=options.baseline)
+    if rules:
+        session = session.under(rules.config)
+        session.refuse([*host_problems(session.config, around)])
     config = session.config
-    plan = stage.make_plan(config, around, options)
+    plan = stage.make_plan(config, around, options, rules)
     for told in tell_gate(config):
         session.progress.listen(told)
     if options.dry_run:

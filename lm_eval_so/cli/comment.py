@@ -38,12 +38,11 @@ def comment(
     session = line.open_session()
     results = read_results(comparison, report)
     if dry_run:
-        from lm_eval_so.pipeline.github.publish import make_bodies
+        from lm_eval_so.pipeline.github.publish import make_bodies, style_of
         from lm_eval_so.reporter.markdown import Origin
 
-        body = make_bodies(
-            session.config, session.resources(), results.comparison, results.report, Origin()
-        )
+        style = style_of(session.config, session.resources())
+        body = make_bodies(results.comparison, results.report, Origin(), style)
         if line.as_json:
             line.emit(result={"body": body(0)})
         else:

@@ -42,6 +42,8 @@ def compare(
             does not fit it; lists every problem.
     """
     redact = terms.redact
+    if not terms.keeps_texts:
+        candidate, baseline = candidate.without_texts(), baseline and baseline.without_texts()
     reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha, redact=redact)
     decision = decide(reports, terms, again=asked.changed)
     slices = compare_slices(decision.sliced, reports)

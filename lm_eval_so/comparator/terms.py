@@ -47,6 +47,8 @@ class Terms:
     """Language of the sentences."""
     redact: Redact = KEY_SHAPES
     """Takes secrets out of the settings that are shown."""
+    keeps_texts: bool = True
+    """Whether questions, answers and reasons may stand in the comparison."""
     rounds: Rounds | None = None
     """Rounds in which the candidate was asked; None if all answers were asked for at once."""
     right_or_wrong: Mapping[str, Passes] = field(default_factory=dict)
@@ -131,6 +133,7 @@ def read_terms(
         exceptions=exceptions,
         language=config.language,
         redact=redact,
+        keeps_texts=config.report.keeps_texts,
     )
 
 

@@ -130,15 +130,38 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: If the file is missing, unreadable or not UTF-8.
     """
+    return decode_text(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        InputError: If it is missing or unreadable.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def decode_text(data: bytes, path: Path) -> str:
+    """Decode the content of a UTF-8 file, with or without a BOM.
+
+    Args:
+        data: The content.
+        path: The file, for the error.
+
+    Raises:
+        InputError: If it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         where = Where(file=str(path), line=before.count(b"\n") + 1)
         hint = "save the file as UTF-8"
         raise InputError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
-    except OSError as error:
-        raise cannot_read(path, error) from None
 
 
 def cannot_read(path: Path, error: OSError) -> InputError:

@@ -136,6 +136,24 @@ class NamedPlace:
     """Path from there."""
 
 
+def commits_of(file: Path, most: int) -> tuple[str, ...]:
+    """Return the newest commits of the checked-out branch that changed a file, the oldest first.
+
+    Args:
+        file: A file in a checkout, where it need not be.
+        most: Most commits.
+
+    Returns:
+        Empty without git or a repository, or if no commit has it.
+    """
+    place = named_place(file)
+    if place is None:
+        return ()
+    path = place.name.as_posix()
+    asked = ["log", "--first-parent", f"--max-count={most}", "--format=%H", "--", path]
+    return _commits(_ask(asked, place.top))[::-1]
+
+
 def named_place(file: Path) -> NamedPlace | None:
     """Return the place of a file in a checkout, where it need not be; None outside of a checkout."""
     name = Path(os.path.normpath(file.absolute()))

@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import loads, to_json
+from lm_eval_so.core.records.codec import from_json, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 
+T = TypeVar("T")
 Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
 _STEP = "  "
@@ -45,8 +46,12 @@ def fewest_answers(report: EvaluationReport) -> int:
 
 def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:
     """Make a report of a text; errors as in `read_report`."""
-    where = Where(file=shown_as)
-    report = loads(data, EvaluationReport, where=where)
+    return report_of(parse_json(data, where=Where(file=shown_as)), shown_as=shown_as)
+
+
+def report_of(values: object, *, shown_as: str) -> EvaluationReport:
+    """Make a report of JSON values; errors as in `read_report`."""
+    report = from_json(values, EvaluationReport, where=Where(file=shown_as))
     problems = [
         Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
         for key, what in _unfit_columns(report.samples)
@@ -85,6 +90,45 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
     for key, rows in positions.items():
         if any(not 0 <= row < n for row in rows):
             yield key, f"a position outside of the {n} rows"
+
+
+def with_rows(report: EvaluationReport, rows: Sequence[int]) -> EvaluationReport:
+    """Return a report with some of its rows; its figures stay those of all.
+
+    Args:
+        report: The report.
+        rows: Positions of the rows, ascending.
+    """
+    given = report.samples
+    places = {row: place for place, row in enumerate(rows)}
+
+    def some(column: Sequence[T]) -> tuple[T, ...]:
+        return tuple(map(column.__getitem__, rows))
+
+    def moved(positions: Sequence[int]) -> tuple[int, ...]:
+        return tuple(places[row] for row in positions if row in places)
+
+    columns = replace(
+        given,
+        ids=some(given.ids),
+        sample_hashes=some(given.sample_hashes),
+        revs=some(given.revs),
+        groups=some(given.groups),
+        repeats=some(given.repeats),
+        statuses=some(given.statuses),
+        scores={key: some(column) for key, column in given.scores.items()},
+        not_applicable={key: moved(at) for key, at in given.not_applicable.items()},
+        inputs=given.inputs and some(given.inputs),
+        expected=given.expected and some(given.expected),
+        answers=given.answers and some(given.answers),
+        cached=moved(given.cached),
+        refs=given.refs and some(given.refs),
+        failures={why: moved(at) for why, at in given.failures.items()},
+        tags=given.tags and some(given.tags),
+        languages=given.languages and some(given.languages),
+        labels={key: replace(each, places=some(each.places)) for key, each in given.labels.items()},
+    )
+    return replace(report, samples=columns)
 
 
 def digest_report(report: EvaluationReport) -> str:

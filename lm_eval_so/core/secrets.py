@@ -98,6 +98,18 @@ class Redactor:
             return [self.redact_json(each) for each in value]
         return value
 
+    def joined(self, other: "Redactor") -> "Redactor":
+        """Return a redactor that removes the secrets of both."""
+
+        def both(
+            one: tuple[tuple[str, str], ...], two: tuple[tuple[str, str], ...]
+        ) -> tuple[tuple[str, str], ...]:
+            return tuple(sorted({*one, *two}, key=lambda pair: (-len(pair[0]), pair)))
+
+        return Redactor(
+            secrets=both(self.secrets, other.secrets), encoded=both(self.encoded, other.encoded)
+        )
+
     def redact_counting(self, text: str) -> tuple[str, int]:
         """Replace secrets as `redact` does, and count the replacements."""
         count = 0

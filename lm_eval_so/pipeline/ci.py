@@ -33,8 +33,10 @@ from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
     Origin,
     Plan,
+    Rules,
     SourceCheck,
     again_folder,
+    cases_folder,
     how_to_name_one,
     main_folder,
     run_folder,
@@ -90,14 +92,24 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         return
     run, reports = _folders(config, around, options)
     yield from host_problems(config, around)
-    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
+    folders = [run, again_folder(run), main_folder(run), cases_folder(run)]
+    outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
 
 
-def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
-    """Plan the measurement of a config without problems."""
+def make_plan(
+    config: Config, around: Surroundings, options: Options, rules: Rules | None = None
+) -> Plan:
+    """Plan the measurement of a config without problems.
+
+    Args:
+        config: Config by which it is measured.
+        around: The surroundings.
+        options: The options.
+        rules: The rules of the base.
+    """
     activity, inputs = around.activity, around.inputs
     run, reports = _folders(config, around, options)
     origin = Origin(commit=git.head(config.folder), base_ref=activity.base.ref)
@@ -127,6 +139,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source, config, base) if around.source else None,
+        rules=rules,
         sources=SourceCheck(
             base=base.commit if activity.is_proposal else None,
             workspace=around.workspace if inputs else None,

@@ -16,17 +16,21 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import make_backend, section_path, with_path
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.core.git import CommitFiles, NotServed
+from lm_eval_so.core.git import CommitFiles
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError, Problem, refuse
 from lm_eval_so.evaluator.own_code import find_own_code
+from lm_eval_so.pipeline.rules.base_config import (
+    LONGEST_PROBLEM,
+    RefusedError,
+    read_base_config,
+)
 from lm_eval_so.runner.plan.selection import backend_section
 
 if TYPE_CHECKING:
@@ -45,8 +49,6 @@ _ADVICE = (
     "name main's deployment by gate.control_url, so that no pull request is blamed for what changed"
     " behind main, too"
 )
-_DIGITS = 7
-_LONGEST_PROBLEM = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ class ControlSource:
     """Reason why git does not have it."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    dataset: Path | None = None
+    """The dataset in the checkout, if another one is asked that has main's cases, too."""
     accepted: bytes | None = None
     """Main's accept file, empty if main has none or is not known; None where nothing is proposed."""
     last: Comparison | None = None
@@ -114,7 +118,7 @@ def decide(
         return Decided(control=control)
     try:
         return _decide(config, source, report, baseline)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         # main's own gate alone switches it off, but where nothing can be asked this one hides why
         if config.gate.control == "off":
             return None
@@ -122,16 +126,8 @@ def decide(
         return Decided(control=control)
 
 
-class _RefusedError(Exception):
-    """Main's configuration cannot be asked."""
-
-    def __init__(self, why: Reason) -> None:
-        super().__init__(why.code)
-        self.why = why
-
-
-def _no(code: str, **figures: str) -> _RefusedError:
-    return _RefusedError(Reason(code=code, figures=dict(figures)))
+def _no(code: str, **figures: str) -> RefusedError:
+    return RefusedError(Reason(code=code, figures=dict(figures)))
 
 
 def _decide(
@@ -139,16 +135,17 @@ def _decide(
 ) -> Decided | None:
     base, unknown = source.base, source.why or Reason(code="base_unknown")
     if base is None:
-        raise _RefusedError(unknown)
-    commit, main = base.commit, _config_of_main(source, base)
+        raise RefusedError(unknown)
+    commit, main = base.commit, read_base_config(source, base)
     if main.gate.control == "off":
         return None
     changed = git.changed_files(commit, cwd=source.file.parent)
     if changed is None:
-        raise _RefusedError(unknown)
+        raise RefusedError(unknown)
     runs_code = _runs_code(source, config, main)
     if runs_code and not changed <= _data_files(main, source.file):
         raise _no("own_code")
+    dataset = source.dataset or config.resolve(config.dataset.path)
     try:
         asked = _asked(main)
         is_hosted = all(_is_hosted(each, main, source.environ) for each in asked)
@@ -158,7 +155,7 @@ def _decide(
             ):
                 raise _no("own_file", file=file.name)
         is_told = runs_code or not is_hosted  # a sample's facts, which are no part of its `rev`
-        if is_told and not _keeps_facts(config, base, changed):
+        if is_told and not _keeps_facts(dataset, base, changed):
             raise _no("own_facts")
         if is_hosted and _sends_the_same(config, main):
             now, before = (each.experiment.fingerprints.get("run") for each in (report, baseline))
@@ -177,37 +174,11 @@ def _decide(
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no(
-            "failed", problem=one_line(redactor.redact(str(error)), _LONGEST_PROBLEM)
+            "failed", problem=one_line(redactor.redact(str(error)), LONGEST_PROBLEM)
         ) from None
     redactor = config_redactor(main, source.environ, runs_code=True)
     control = Control(state="asked", commit=commit)
     return Decided(control=control, config=main, redactor=redactor)
-
-
-def _config_of_main(source: ControlSource, base: CommitFiles) -> Config:
-    """Read the config as it is in the base commit, with today's environment and the same options."""
-    shown = base.commit[:_DIGITS]
-    try:
-        data = base.read(source.file)
-        if data is None:
-            raise _no("no_config", file=source.file.name, commit=shown)
-        read = read_config(
-            source.file,
-            overrides=source.overrides,
-            rewritten=source.rewritten,
-            environ=source.environ,
-            content=data.decode("utf-8-sig"),
-        )
-        return require_valid(read)
-    except NotServed as error:
-        raise _no("base_refused", problem=str(error)) from None
-    except UnicodeDecodeError:
-        raise _no("bad_config", commit=shown, problem="it is no UTF-8") from None
-    except LMEvalError as error:
-        redactor = make_redactor(source.environ)
-        problem = error.problems[0].what if error.problems else str(error)
-        told = one_line(redactor.redact(problem), _LONGEST_PROBLEM)
-        raise _no("bad_config", commit=shown, problem=told) from None
 
 
 def _asked(config: Config) -> list[BackendSection]:
@@ -241,12 +212,11 @@ def _data_files(main: Config, file: Path) -> frozenset[Path]:
     return frozenset(each.resolve() for each in (file, *samples, *_kept_files(main)))
 
 
-def _keeps_facts(config: Config, base: CommitFiles, changed: frozenset[Path]) -> bool:
+def _keeps_facts(path: Path, base: CommitFiles, changed: frozenset[Path]) -> bool:
     """Return whether samples that stay have the tags and metadata that they have in a commit.
 
     A chatbot of one's own and a metric may be told these; a sample is paired without them.
     """
-    path = config.resolve(config.dataset.path)
     file = path / SAMPLES_FILE if path.is_dir() else path
     before = base.read(file)
     if before is None:
@@ -358,7 +328,7 @@ def _served(
     if not before or not now or set(before) == set(now):
         return None
     redactor = config_redactor(config, source.environ, runs_code=True)
-    names = [one_line(redactor.redact(", ".join(each)), _LONGEST_PROBLEM) for each in (before, now)]
+    names = [one_line(redactor.redact(", ".join(each)), LONGEST_PROBLEM) for each in (before, now)]
     return names[0], names[1]
 
 

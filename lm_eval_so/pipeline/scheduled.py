@@ -1,10 +1,14 @@
 """The last scheduled comparison of main with its own baseline: kept, and quoted to a pull request."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.files import keep_out_of_git, read_text, write_atomic
 from lm_eval_so.core.records.changes import MainFell
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
@@ -61,6 +65,29 @@ def quote_main(comparison: Comparison, last: Comparison, *, language: Language) 
         sentence=f"{comparison.sentence} {told}",
         broken=broken and replace(broken, mean=f"{broken.mean} {told}".strip()),
     )
+
+
+def note_drift(
+    comparison: Comparison, config: Config, resources: Resources, *, kept: bool, reports: Path
+) -> None:
+    """Keep a scheduled comparison of main for pull requests, and tell what to do if main got worse.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        resources: Redactor and listener.
+        kept: Whether the comparison is a scheduled one of main.
+        reports: Folder of the reports.
+    """
+    if kept:
+        keep_scheduled(comparison, config, resources.redactor)
+    if not comparison.has_drifted:
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    resources.listener(Noticed(stage="compare", text=text))
 
 
 def _fall_of_main(comparison: Comparison, last: Comparison) -> MainFell | None:

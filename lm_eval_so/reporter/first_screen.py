@@ -14,7 +14,7 @@ from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import FirstCase
-from lm_eval_so.reporter.views.comparison import verdict_warnings, view_comparison
+from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
 STAGE = "compare"
@@ -42,9 +42,9 @@ def tell_verdict(
 ) -> None:
     """Tell the first screen of a comparison, and warn of a change that goes in without being good."""
     language = config.language
-    for text in verdict_warnings(comparison, language):
-        tell(Warned(stage=STAGE, text=redactor.redact(text)))
     found = first_screen(comparison, report, language, redactor)
+    for text in found.warnings:
+        tell(Warned(stage=STAGE, text=redactor.redact(text)))
     is_warning = found.tone != "pass" and _is_warning(comparison, config)
     tell(Concluded(stage=STAGE, headline=found.headline, lines=found.lines, is_warning=is_warning))
     if comparison.rerun is not None:
@@ -62,6 +62,8 @@ class FirstScreen:
     """Lines of at most 80 columns."""
     tone: str
     """Colour of the headline."""
+    warnings: tuple[str, ...] = ()
+    """Warnings of all that the gate was asked to look at and could not."""
 
 
 def first_screen(
@@ -87,13 +89,20 @@ def first_screen(
         [*made.wrapped(view.verdict.headline.remark), *made.lost(), *made.accepted()],
         [*made.cases()],
         [*made.others(), *(line for text in view.verdict.lines for line in made.wrapped(text))],
+        [*made.rules()],
         [*made.figures()],
         [] if is_settled else [*made.wrapped(view.verdict.sentence)],
     ]
     lines: list[str] = []
     for block in blocks:
         lines += ["", *block] if block and lines else block
-    return FirstScreen(headline=head, lines=tuple(lines), tone=view.verdict.headline.tone)
+    verdict = view.verdict
+    return FirstScreen(
+        headline=head,
+        lines=tuple(lines),
+        tone=verdict.headline.tone,
+        warnings=verdict.warnings,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,15 @@ class _Screen:
         yield from lines[: _MOST_OF_CASE - 1]
         if rest := lines[_MOST_OF_CASE - 1 :]:
             yield cut_to_columns(" ".join(rest), columns)
+
+    def rules(self) -> Iterator[str]:
+        """Yield how the rules of the pull request differ, unless both verdicts are told above."""
+        rules = self.view.verdict.rules
+        if rules is None:
+            return
+        for text in ([] if rules.is_open else [rules.verdicts, rules.line], rules.notes):
+            for each in text:
+                yield from self.wrapped(each)
 
     def others(self) -> Iterator[str]:
         """Yield the names of the cases that are not shown."""

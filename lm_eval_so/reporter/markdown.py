@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
@@ -20,6 +20,9 @@ from lm_eval_so.reporter.views.view import words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_COMMIT_DIGITS = 7
+_WHOLE = (40, 64)
+"""Digits of a commit that is not shortened."""
 _LEAST = 4
 _MOST_IDS = 100
 _MOST_SLICES = 15
@@ -50,9 +53,12 @@ class Origin:
     commit: str | None = None
     """Commit to check out; default: the report's."""
     config: str | None = None
-    """Config file as typed; None is the default one."""
+    """Config file; None is the default one."""
     before: str = ""
     """Text of the comment about an earlier commit, if this commit was not measured."""
+    is_foreign: bool = False
+    """Whether the records are made by code from a fork: the comment says so, shows their sentences as
+    quotations, and no commands."""
 
 
 def markdown_report(content: Content) -> str:
@@ -98,15 +104,18 @@ def comment_body(
         origin: Links, commands, and the comment before this one.
         style: Language, number of examples, and secrets.
     """
+    if origin.is_foreign:
+        comparison = replace(comparison, rerun=None)
     view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
         brief = _head(view.verdict.headline, view.suite, origin)
         told = {"sentence": comparison.sentence, "run_text": "run", "is_cut": True}
         accepted = view.verdict.accepted
-        return _fill("brief.md.j2", {**brief, **told, "accepted": accepted}, style)
+        return _fill("brief.md.j2", {**brief, **told, "accepted": accepted, "commit": ""}, style)
     values = {
         "comparison": view,
         "before": origin.before,
+        "is_foreign": origin.is_foreign,
         "detail": _detail(level, style.examples),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
@@ -135,6 +144,7 @@ def unmeasured_body(
         **_head(unmeasured_headline(problems[0], language), suite or "", origin),
         "run_text": "run_only",
         "accepted": (),
+        "commit": (origin.commit or "")[:_COMMIT_DIGITS],
     }
     if level > 0:
         return _fill("brief.md.j2", {**values, "is_cut": len(problems) > 1}, style)
@@ -150,6 +160,7 @@ def _head(headline: Headline, suite: str, origin: Origin) -> dict[str, object]:
         "suite": suite,
         "run_url": origin.run_url,
         "before": origin.before,
+        "is_foreign": origin.is_foreign,
     }
 
 
@@ -167,6 +178,8 @@ def _detail(level: int, examples: int) -> Detail:
 def _commands(
     comparison: Comparison, report: EvaluationReport | None, origin: Origin
 ) -> str | None:
+    if origin.is_foreign:
+        return None
     commit = origin.commit or (report.experiment.commit if report else None)
     if not commit or not _COMMIT.fullmatch(commit):
         return None
@@ -174,7 +187,9 @@ def _commands(
     base = comparison.baseline.ref or ""
     if _COMMIT.fullmatch(base):
         parts += ["--set", f"baseline.ref={base[:12]}"]
-    return f"git checkout {commit[:12]}\n{shlex.join(parts)}"
+    # GitHub's merge of a pull request is on no branch that a clone has
+    fetch = f"git fetch origin {commit}\n" if len(commit) in _WHOLE else ""
+    return f"{fetch}git checkout {commit[:12]}\n{shlex.join(parts)}"
 
 
 def _fill(template: str, values: Mapping[str, object], style: Style) -> str:

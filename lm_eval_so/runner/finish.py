@@ -23,7 +23,7 @@ from lm_eval_so.runner.store.recorder import STAGE, Recorder
 from lm_eval_so.runner.store.row_log import ResultsChanged
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE
 
-_MOST_FAILURES = 0.20
+MOST_FAILURES = 0.20
 """Share of rows without an answer above which a run says nothing."""
 _MOST_SHOWN = 200
 _KEEP_ERRORS = "--keep-errors"
@@ -86,7 +86,7 @@ def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -
     recorder.tell(Ended(stage=STAGE, text=f"{counted(tally.rows, 'row')}: {tally.text()}"))
     what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
     hint = ending.rest
-    if tally.failures > _MOST_FAILURES * tally.rows:
+    if tally.failures > MOST_FAILURES * tally.rows:
         if failure is not None:  # the last rows showed why
             raise _with_way_on(failure, recorder, ending)
         what, why = f"could not measure: {what}", f"see error in {ending.folder / RESULTS_FILE}"
@@ -107,7 +107,7 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     hint = f"raise run.{spent.by if spent else 'max_cost_usd'}, then go on with {ending.again}"
     if ending.is_judged:
         hint = f"raise run.{spent.by if spent else 'max_cost_usd'}; {ending.rest}"
-    if tally.rows - tally.failures < (1 - _MOST_FAILURES) * ending.planned:
+    if tally.rows - tally.failures < (1 - MOST_FAILURES) * ending.planned:
         raise BudgetSpent(what, hint=hint) from failure
     recorder.warn(what, hint)
     return info

@@ -69,6 +69,11 @@ class Session:
         _mask(self.environ, redactor)
         return replace(self, config=config, redactor=redactor)
 
+    def under(self, config: Config) -> "Session":
+        """Return this session with another config, as by other rules; the secrets of both are known."""
+        redactor = config_redactor(config, self.environ, runs_code=True)
+        return replace(self, config=config, redactor=self.redactor.joined(redactor))
+
     def refuse(self, found: Sequence[Problem] = ()) -> None:
         """Raise an error if the config has problems, or if some are given.
 

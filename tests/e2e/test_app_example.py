@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from servers.commands import lm_eval_so
+from servers.commands import git, lm_eval_so
 
 EXAMPLE = Path(__file__).parents[2] / "example/app-in-the-pull-request"
 SHIM = """\
@@ -20,10 +22,14 @@ exit "$code"
 """Stands for the program, which the test runs: to start it anew would take most of the time."""
 
 
-def test_app_example__a_broken_answer_is_proven_by_main(tmp_path: Path) -> None:
+def free_ports() -> dict[str, str]:
     with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as other:
-        bot, main = (str(each.getsockname()[1]) for each in (one, other))
-    ports = {"BOT_PORT": bot, "MAIN_PORT": main}
+        ports = [str(each.getsockname()[1]) for each in (one, other)]
+    return dict(zip(("BOT_PORT", "MAIN_PORT"), ports, strict=True))
+
+
+def test_app_example__a_broken_answer_is_proven_by_main(tmp_path: Path) -> None:
+    ports = free_ports()
     shim = tmp_path / "bin/lm-eval-so"
     shim.parent.mkdir()
     shim.write_text(SHIM, encoding="utf-8")
@@ -50,6 +56,30 @@ def test_app_example__a_broken_answer_is_proven_by_main(tmp_path: Path) -> None:
     assert {case["sample_id"]: case["main"] for case in found["broken"]["cases"]} == {
         f"return-{i}": [3, 3] for i in (1, 2, 3)
     }
-    for port in (bot, main):  # nothing is left running
+    for port in ports.values():  # nothing is left running
         with socket.create_server(("127.0.0.1", int(port))):
             pass
+
+
+def test_app_example__the_first_pull_request_has_no_chatbot_on_main(tmp_path: Path) -> None:
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    git("init", "-q", cwd=repo)
+    git("commit", "-qm", "main", "--allow-empty", cwd=repo)
+    for name in ("bot.py", "start.sh"):
+        shutil.copy(EXAMPLE / name, repo)
+    git("add", "-A", cwd=repo)
+    git("commit", "-qm", "the chatbot", cwd=repo)
+    ports = free_ports()
+    done = subprocess.run(
+        ["bash", "start.sh"],
+        cwd=repo,
+        env={**ports, "PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.kill(int((tmp_path / "bot.pid").read_text()), signal.SIGTERM)
+    assert done.returncode == 0, done.stderr
+    assert "main has no chatbot" in done.stderr
+    assert not (tmp_path / "main.pid").exists()

@@ -509,14 +509,17 @@ def test_ci__paths_are_told_as_people_write_them(place: Checkout, folder: str) -
         for name in ("lm-eval-so.yaml", "data"):
             (place.folder / name).rename(place.folder / folder / name)
     config = place.folder / folder / "lm-eval-so.yaml"
-    text = config.read_text(encoding="utf-8").replace("baselines/shop", "baselines/other")
-    config.write_text(text, encoding="utf-8")
+    text = config.read_text(encoding="utf-8")
     place.commit("a first run")
-    first = place.ci(INPUT_WORKING_DIRECTORY=folder)
+    other = {"INPUT_BASELINE_PATH": "baselines/other.json"}
+    first = place.ci(INPUT_WORKING_DIRECTORY=folder, **other)
     assert first.returncode == 0, first.stderr
     kept = Path(folder, "baselines/other.json")
     assert f"keep lm-eval-so-report/report.json as {kept} to compare" in first.stderr
     assert "lm-eval-so-report/report.json\n" in first.stdout
+    [body] = place.hub.bodies(7).values()
+    reproduce = f"lm-eval-so ci -c {folder}/lm-eval-so.yaml" if folder else "lm-eval-so ci"
+    assert f"\n{reproduce} --set baseline.ref=" in body or f"\n{reproduce}\n" in body
 
     config.write_text(text.replace("margin: 0.05", "margin: viel"), encoding="utf-8")
     wrong = place.ci(INPUT_WORKING_DIRECTORY=folder)

@@ -154,6 +154,7 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
             "compare",
             "baseline",
             "report",
+            "history",
             "comment",
             "ci",
         ),

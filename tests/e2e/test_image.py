@@ -4,8 +4,13 @@ Needs a container engine, so these tests run where one is: `pytest -m image`. CO
 names the engine's command (docker).
 """
 
+import gzip
+import json
 import os
+import re
+import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,9 +31,18 @@ def engine(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*ENGINE, *arguments], capture_output=True, text=True, check=False)
 
 
+BUILD = {
+    "VERSION": "1.2.3",
+    "REVISION": "5" * 40,
+    "CREATED": "2026-11-24T06:30:00Z",
+    "BASE_DIGEST": f"sha256:{'6' * 64}",
+}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
-    done = engine("build", "-t", TAG, str(ROOT))
+    given = [part for item in BUILD.items() for part in ("--build-arg", "=".join(item))]
+    done = engine("build", "-t", TAG, *given, str(ROOT))
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -50,6 +64,8 @@ def run_action(place: Checkout, **more: str) -> subprocess.CompletedProcess[str]
     inputs = read_yaml(ROOT / "action.yml").values["inputs"]
     declared = {f"INPUT_{name.upper()}": fields["default"] for name, fields in inputs.items()}
     declared["INPUT_GITHUB_TOKEN"] = environ["INPUT_GITHUB_TOKEN"]
+    home = place.folder.parent / "home"
+    home.mkdir(exist_ok=True)
     mounted = {
         "GITHUB_WORKSPACE": "/github/workspace",
         "GITHUB_EVENT_PATH": "/github/file_commands/event.json",
@@ -62,6 +78,7 @@ def run_action(place: Checkout, **more: str) -> subprocess.CompletedProcess[str]
     return engine(
         *("run", "--rm", "--network", "host", "--workdir", "/github/workspace"),
         *("-v", f"{place.folder}:/github/workspace", "-v", f"{commands}:/github/file_commands"),
+        *("-v", f"{home}:/github/home"),
         *(part for name, value in given.items() for part in ("-e", f"{name}={value}")),
         *(TAG, "ci"),
     )
@@ -80,13 +97,17 @@ def test_image__is_the_action(place: Checkout) -> None:
     assert "회귀" in (commands / "summary").read_text(encoding="utf-8")
     assert (place.folder / ".lm-eval-so/cache.sqlite").is_file()
     assert {path.lstat().st_uid for path in place.folder.rglob("*")} == {RUNNER}
+    # git reads a repository of another user, and is told so for its own calls alone
+    assert "safe" not in (place.folder / ".git/config").read_text(encoding="utf-8")
+    assert not list((place.folder.parent / "home").iterdir())
     assert KEY not in worse.stdout + worse.stderr + body
 
     place.is_worse = False
+    asked = len(place.bot.requests)
     better = run_action(place, GITHUB_RUN_ID="7")
     assert better.returncode == 0, better.stderr
     assert len(place.hub.bodies(7)) == 1
-    assert len(place.bot.requests) == 3 * N  # the baseline, and every event anew
+    assert len(place.bot.requests) == asked + N  # every event asks anew
 
 
 def test_image__runs_ci_in_a_folder_for_any_user(place: Checkout) -> None:
@@ -101,9 +122,91 @@ def test_image__runs_ci_in_a_folder_for_any_user(place: Checkout) -> None:
     assert not place.hub.bodies(7)
 
 
-def test_image__runs_as_any_user_without_network_and_writable_root() -> None:
+def test_image__runs_as_any_user_without_network_and_writable_root(tmp_path: Path) -> None:
+    folder = shutil.copytree(ROOT / "example/quickstart", tmp_path / "quickstart")
+    (folder / "json.py").write_text("raise SystemExit(99)")  # never imported
+    subprocess.run(["chown", "-R", "1234:1234", str(tmp_path)], check=True)
+    shut = ("run", "--rm", "--user", "1234:1234", "--network", "none", "--read-only")
+    done = engine(*shut, "-v", f"{folder}:/src", "-w", "/src", TAG, "ci")
+    assert done.returncode == 1, done.stderr  # the recorded answers are a regression
+    assert (folder / "reports/report.html").is_file()
+    told = engine(*shut, TAG, "--help")
+    assert "Commands stand in the order of the work" in told.stdout, told.stderr
+
+
+def test_image__compares_with_only_its_home_to_write_to() -> None:
+    report = "baselines/support-qa.json"
     done = engine(
-        "run", "--rm", "--user", "1234", "--network", "none", "--read-only", TAG, "--help"
+        *("run", "--rm", "--read-only", "--tmpfs", "/home/app", "-w", "/src"),
+        *("-v", f"{ROOT}/example/quickstart:/src:ro", TAG),
+        *("compare", report, "--baseline", report, "-o", "/home/app/reports"),
     )
     assert done.returncode == 0, done.stderr
-    assert "Commands stand in the order of the work" in done.stdout
+
+
+def test_image__says_what_it_is_made_of() -> None:
+    (told,) = json.loads(engine("image", "inspect", TAG).stdout)
+    config = told["Config"]
+    prefix = "org.opencontainers.image."
+    labels = {
+        k.removeprefix(prefix): v for k, v in config["Labels"].items() if k.startswith(prefix)
+    }
+    site = "https://github.com/mackim-3768/lm-eval-so"
+    assert {k: labels.pop(k) for k in ("title", "licenses", "source", "url", "documentation")} == {
+        "title": "lm-eval-so",
+        "licenses": "Apache-2.0",
+        "source": site,
+        "url": site,
+        "documentation": f"{site}#readme",
+    }
+    assert len(labels.pop("description")) > 20
+    assert labels == {
+        "version": BUILD["VERSION"],
+        "revision": BUILD["REVISION"],
+        "created": BUILD["CREATED"],
+        "base.name": "docker.io/library/python:3.13-slim",
+        "base.digest": BUILD["BASE_DIGEST"],
+    }
+    assert (config["Entrypoint"], config["Cmd"]) == (["lm-eval-so"], ["--help"])
+    assert not config.get("User")  # GitHub asks for root
+
+
+def test_image__has_bytecode_of_what_ci_imports() -> None:
+    code = """
+import importlib, os, sys
+importlib.import_module("lm_eval_so.pipeline.ci")
+cached = {n: m.__cached__ for n, m in sys.modules.items() if getattr(m, "__cached__", None)}
+print(len(cached), *sorted(name for name, file in cached.items() if not os.path.exists(file)))
+"""
+    done = engine("run", "--rm", "--entrypoint", "python", TAG, "-c", code)
+    known, *lacking = done.stdout.split()
+    assert int(known) > 500, done.stderr
+    # what Python imports before it knows where bytecode lies
+    assert all(name in {"site", "codecs"} or name.startswith("encodings") for name in lacking)
+
+
+def test_image__is_small(tmp_path: Path) -> None:
+    saved = tmp_path / "image.tar"
+    assert engine("save", "-o", str(saved), TAG).returncode == 0
+    final = (ROOT / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+    own = len(re.findall(r"^(?:RUN|COPY|ADD) ", final, re.MULTILINE))
+    with tarfile.open(saved) as opened:
+
+        def read(name: str) -> bytes:
+            member = opened.extractfile(name)
+            assert member
+            content = member.read()
+            return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+        (manifest,) = json.loads(read("manifest.json"))
+        layers = [read(name) for name in manifest["Layers"]]
+        environ = json.loads(read(manifest["Config"]))["config"]["Env"]
+    packed = [len(gzip.compress(layer, 6)) / 1e6 for layer in layers]
+    sizes = [len(layer) / 1e6 for layer in layers]
+    figures = f"layers {sizes}, compressed {packed}"
+    assert sum(sizes[-own:]) <= 115, figures
+    assert sum(packed[-own:]) <= 35, figures
+    # where no registry can be reached, something larger may stand in for the official base
+    if any(item.startswith("PYTHON_SHA256=") for item in environ):
+        assert sum(sizes) <= 250, figures
+        assert sum(packed) <= 80, figures

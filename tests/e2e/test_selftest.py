@@ -72,3 +72,10 @@ def test_selftest__finds_what_it_expects(workspace: Path, case: str) -> None:
     assert CHECK["problems"](environ) == [], done.stderr
     other = next(name for name in CASES if name != case)
     assert CHECK["problems"]({**environ, "CASE": other})
+
+
+def test_ci__a_budget_for_no_answer_is_told(workspace: Path) -> None:
+    done = run(workspace, 2, max_cost_usd="0.000001", report_dir="nothing")
+    assert done.returncode == 3, done.stderr
+    assert "after 0 of 40 rows" in done.stderr
+    assert "no run at" not in done.stderr

@@ -112,10 +112,6 @@ def is_test(block: Block) -> bool:
     return (file_name(block) or "").startswith("test_")
 
 
-def is_workflow(block: Block) -> bool:
-    return "\njobs:\n" in block.text
-
-
 def backends_in(block: Block) -> list[str]:
     return re.findall(r'^@register_backend\("(\w+)"\)', block.text, re.MULTILINE)
 
@@ -267,18 +263,6 @@ def test_python__script_ends_well(block: Block, place: Path) -> None:
 WORKFLOWS = sorted((ROOT / "example/workflows").glob("*.yml"))
 
 
-def without_comments(text: str) -> str:
-    """Return YAML without the comments that may differ by language; versions of pins stay."""
-    return re.sub(r"(?m)(^| +)# (?!v\d).*\n?", "\n", text).strip()
-
-
-@of("yaml", where=is_workflow)
-def test_yaml__workflow_is_an_example(block: Block) -> None:
-    """What the pages show stands in a file, too, which is linted and can be copied whole."""
-    examples = [without_comments(path.read_text("utf-8")) for path in WORKFLOWS]
-    assert without_comments(block.text) in examples
-
-
 def test_workflows__are_sound() -> None:
     files = [str(path) for path in WORKFLOWS]
     schema = ("--builtin-schema", "vendor.github-workflows")
@@ -343,7 +327,7 @@ def test_yaml__exceptions_are_accepted(block: Block, place: Path) -> None:
         file.unlink()
 
 
-@of("yaml", where=lambda block: not (is_workflow(block) or is_list(block)))
+@of("yaml", where=lambda block: not (block.is_workflow or is_list(block)))
 def test_yaml__config_is_accepted(block: Block, place: Path) -> None:
     values = yaml.safe_load(block.text)
     least = {

@@ -120,6 +120,20 @@ def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
     return levels, [block.language for block in blocks(page)], tables
 
 
+def without_comments(text: str) -> str:
+    """Return YAML without the comments that may differ by language; versions of pins stay."""
+    return re.sub(r"(?m)(^| +)# (?!v\d).*\n?", "\n", text).strip()
+
+
+def test_workflows__of_the_pages_are_examples() -> None:
+    """What the pages show stands in a file, too, which is linted and can be copied whole."""
+    files = (ROOT / "example/workflows").glob("*.yml")
+    examples = {without_comments(path.read_text(encoding="utf-8")) for path in files}
+    shown = [block for page in PAGES for block in blocks(page) if block.is_workflow]
+    assert not [str(each) for each in shown if without_comments(each.text) not in examples]
+    assert {without_comments(each.text) for each in shown} == examples, "one stands on no page"
+
+
 def test_action__tables_are_those_of_action_yml() -> None:
     action = yaml.safe_load(text_of("action.yml"))
     page = text_of("docs/action.md").replace("&lt;", "<")

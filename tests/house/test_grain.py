@@ -34,8 +34,10 @@ PLUGINS = (
     "evaluator.metrics",
     "generator.documents",
     "generator.sources",
+    "testing",
 )
-"""Where a file of its own is right, however short: commands, backends, records, metrics, readers."""
+"""Where a file of its own is right, however short: commands, backends, records, metrics, readers, and
+what users import."""
 
 
 @cache

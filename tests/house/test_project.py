@@ -1,8 +1,10 @@
 """What the project promises about itself in its own files."""
 
+import csv
 import re
 import runpy
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,21 @@ def test_lock__has_every_dependency_of_the_project() -> None:
     locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
     for dependency in PROJECT["dependencies"]:
         assert re.split(r"[><=]", dependency)[0].lower() in locked
+
+
+def size_of(name: str) -> float:
+    """Return what a package writes when it is installed, in MB; 0 if it is not for this platform."""
+    try:
+        record = distribution(name).read_text("RECORD")
+    except PackageNotFoundError:
+        return 0
+    return sum(int(size or 0) for *_, size in csv.reader((record or "").splitlines())) / 1e6
+
+
+def test_dependencies__fit_into_the_image() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    sizes = {name: size_of(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    assert 50 < sum(sizes.values()) <= 100, sorted(sizes.items(), key=lambda item: -item[1])[:8]
 
 
 def test_public_names__resolve_and_are_all() -> None:

@@ -29,6 +29,11 @@ class Run:
     repository: int
     """Id of the repository that the run belongs to."""
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code that ran is another repository's."""
+        return self.head_repository != self.repository
+
 
 class Runs:
     """The runs of a repository's workflows."""

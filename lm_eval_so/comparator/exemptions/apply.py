@@ -158,7 +158,7 @@ class Exemptions:
         )
 
     def _accepted(self, key: str, kept: Reports) -> frozenset[str]:
-        """Return the samples whose drop is small enough; a sample of unknown drop stays."""
+        """Return the samples whose drop is small enough; one without a drop, or an unknown one, stays."""
         direction = shape_of(self._names.metrics[key]).direction
         samples = set()
         for each in self._accept:
@@ -166,7 +166,7 @@ class Exemptions:
             if each.refused is not None or name is None or key not in each.metrics(self._names):
                 continue
             drop = _drop_of(_scores_of(name, [key], kept).get(key), direction)
-            if drop is not None and _holds(each, drop):
+            if drop is not None and drop > ROUNDING and _holds(each, drop):
                 samples.add(name)
         return frozenset(samples)
 
@@ -192,9 +192,9 @@ class Exemptions:
             if drop is not None:
                 drops[key] = drop
                 scores |= found
-        if not drops:
-            return each.record("unused")
-        worst = max(drops.values())
+        worst = max(drops.values(), default=0.0)
+        if worst <= ROUNDING:
+            return each.record("unused", drop=worst if drops else None)
         state: State = "applied" if _holds(each, worst) else "exceeded"
         return each.record(state, scores=scores, drop=worst)
 

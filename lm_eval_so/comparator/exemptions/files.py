@@ -13,7 +13,7 @@ from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.problems import config_problems
 from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.config.yaml_lines import Located, parse_yaml, read_yaml
+from lm_eval_so.core.config.yaml_lines import Located, parse_yaml
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import ConfigError, InputError, Problem, Where
 
@@ -233,14 +233,14 @@ def _read(
     config: Config, key: Literal["quarantine", "accept"], model: type[_AnyEntry]
 ) -> tuple[tuple[Entry, ...], list[Problem]]:
     path: Path = getattr(config.gate, key)
-    file = config.resolve(path)
-    if not file.is_file():
+    text = config.read_for(key, path)
+    if text is None:
         if key not in config.gate.model_fields_set:
             return (), []
         where = config.where("gate", key)
         return (), [Problem(what=f"there is no file {path}", where=where, hint=_MAKE_IT)]
     try:
-        located = read_yaml(file, shown_as=path.as_posix())
+        located = parse_yaml(text, file=path.as_posix())
     except ConfigError as error:
         return (), list(error.problems)
     found, problems = _all_entries(located, model)

@@ -8,6 +8,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
 
 from lm_eval_so.core.config.gate import GateSection
+from lm_eval_so.core.config.places import (
+    BaselineSection,
+    DatasetSection,
+    ReadFile,
+    ReportSection,
+    read_if_there,
+)
 from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.config.sources import (
     CleanSection,
@@ -16,23 +23,9 @@ from lm_eval_so.core.config.sources import (
     SynthesiseSection,
 )
 from lm_eval_so.core.config.yaml_lines import Located
-from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.core.files import decode_text
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import Where
-
-
-class DatasetSection(Section):
-    """The dataset to ask, and the metadata that `generate` writes."""
-
-    path: Path
-    """Folder with test.jsonl and metadata.json, or a .jsonl file; relative to the config file."""
-    name: str | None = None
-    """Name in metadata.json; default: the folder's name."""
-    version: str | None = None
-    """Version in metadata.json."""
-    license: str | None = None
-    """License in metadata.json."""
-    description: str | None = None
-    """Description in metadata.json."""
 
 
 class BackendSection(Section):
@@ -251,37 +244,6 @@ AnyMetric = Annotated[
 """A metric in its long form, or its name alone."""
 
 
-class BaselineSection(Section):
-    """Location of the baseline."""
-
-    path: Path | None = None
-    """Path of a report.json in the repository."""
-    ref: str = ""
-    """Git revision to read the report from. "" is the base commit of a pull request, else the file
-    itself. On a pull request the base must have it, too."""
-    repeats: int | None = Field(default=None, ge=1, le=1000)
-    """Answers per sample when a baseline is made; default: run.repeats."""
-    anchor: str | None = None
-    """Path of a second report.json, as of the last release, that no run may fall behind either; read from
-    the place of the baseline."""
-
-
-class ReportSection(Section):
-    """Settings of the report."""
-
-    out: Path = Path("reports")
-    """Folder of reports."""
-    formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD, ReportFormat.HTML)
-    """File formats; json is always written. junit is junit.xml, for the test views of CI systems; csv is
-    scores.csv, a row for each answer."""
-    examples: int = Field(default=20, ge=0)
-    """Number of cases shown in full."""
-    by: list[str] = Field(default_factory=list)
-    """Metadata keys for slices."""
-    answers: Literal["full", "hash", "none"] = "full"
-    """Answers in the report: full text, SHA-256 or none."""
-
-
 class Config(Section, title="lm-eval-so.yaml"):
     """The whole config file, `lm-eval-so.yaml`."""
 
@@ -318,6 +280,7 @@ class Config(Section, title="lm-eval-so.yaml"):
 
     _located: Located = PrivateAttr(default_factory=lambda: Located(values={}))
     _folder: Path = PrivateAttr(default=Path())
+    _readers: Mapping[str, ReadFile] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _share_names(self) -> Self:
@@ -349,6 +312,29 @@ class Config(Section, title="lm-eval-so.yaml"):
     def resolve(self, path: Path) -> Path:
         """Return a path of the config, made relative to the working directory."""
         return path if path.is_absolute() else self._folder / path
+
+    def read_for(self, user: str, path: Path) -> str | None:
+        """Return the text of a file that the config names; None if there is none.
+
+        Args:
+            user: Reader of it: the id of a metric, or quarantine, or accept.
+            path: The path as the config has it.
+
+        Raises:
+            InputError: If it cannot be read, or is not UTF-8.
+        """
+        file, read = self.resolve(path), self._readers.get(user, read_if_there)
+        data = read(file)
+        return None if data is None else decode_text(data, file)
+
+    def reading(self, readers: Mapping[str, ReadFile]) -> Self:
+        """Return this config, with its files read elsewhere, as in another commit.
+
+        Args:
+            readers: Readers of files by what reads them, as in `read_for`.
+        """
+        self._readers = readers
+        return self
 
     @property
     def baseline_repeats(self) -> int:

@@ -15,6 +15,7 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo, DocumentInfo
 from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.forecast import Forecast
+from lm_eval_so.core.records.history import History
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
@@ -35,6 +36,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "calibration": Calibration,
     "forecast": Forecast,
     "staleness": Staleness,
+    "history": History,
     "review": ReviewHead,
     "decision": Decision,
 }

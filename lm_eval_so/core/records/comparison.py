@@ -17,6 +17,7 @@ from lm_eval_so.core.records.changes import (
     SliceComparison,
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
+from lm_eval_so.core.records.measured_with import MeasuredWith
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.records.staleness import Staleness
@@ -325,6 +326,8 @@ class Comparison:
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     anchor: AnchorComparison | None = None
     """Comparison with `baseline.anchor`; null if the config names none."""
+    rules: MeasuredWith | None = None
+    """Rules that the pull request changes, and its verdict by its own; null if it changes none."""
     forecast: ForecastNote | None = None
     """Forecast of this gate; null if `forecast` made none, or none that fits."""
     staleness: Staleness | None = None
@@ -355,9 +358,7 @@ class Comparison:
     def accepted_here(self) -> tuple[Exemption, ...]:
         """Drops that do not count by entries which the proposal itself brings."""
         return tuple(
-            each
-            for each in self.accept
-            if each.on_base is False and each.state == "applied" and (each.drop or 0.0) > 0
+            each for each in self.accept if each.on_base is False and each.state == "applied"
         )
 
     @property

@@ -2,8 +2,8 @@
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
-from typing import Final, Literal, TypeVar
+from dataclasses import field, replace
+from typing import Final, Literal, Self, TypeVar
 
 from pydantic import JsonValue
 
@@ -11,7 +11,7 @@ from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.record import record
-from lm_eval_so.core.records.run import BackendInfo, DatasetRef
+from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
 S = TypeVar("S", bound=Sequence[int])
@@ -19,8 +19,6 @@ NO_VALUE: Final = "(none)"
 """Name of the slice of samples without a value."""
 OTHER_VALUES: Final = "(other)"
 """Name of the slice of samples with a rare value."""
-BUDGET_LIMITS: Final = ("max_cost_usd", "max_requests", "max_time_s")
-"""Keys of `run` that limit what a command may spend."""
 _MOST_VALUES = 30
 
 
@@ -148,6 +146,11 @@ class Case:
     language: str | None = None
     failed: tuple[str, ...] = ()
     """Ids of the metrics that failed or lack a value because of a fault, the most important first."""
+
+    def without_texts(self) -> Self:
+        """Return the case without question, expected text, answer and reasons."""
+        scores = tuple(score.without_texts() for score in self.scores)
+        return replace(self, input="", expected=None, answer=None, reason="", scores=scores)
 
 
 @record
@@ -324,9 +327,7 @@ class Experiment:
     @property
     def spent(self) -> str | None:
         """Limit of the budget that ended the run; None if none did."""
-        stopped = self.budget.get("stopped")
-        by = stopped.get("by") if isinstance(stopped, Mapping) else None
-        return by if isinstance(by, str) and by in BUDGET_LIMITS else None
+        return spent_limit(self.budget.get("stopped"))
 
 
 @record
@@ -354,6 +355,12 @@ class EvaluationReport:
     samples: Columns = field(repr=False)
     accepted: tuple[Acceptance, ...] = ()
     """Acceptances as a baseline, the oldest first."""
+
+    def without_texts(self) -> Self:
+        """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
+        columns = replace(self.samples, inputs=None, expected=None, answers=None)
+        errors = tuple(case.without_texts() for case in self.errors)
+        return replace(self, errors=errors, samples=columns)
 
 
 def keep_largest(

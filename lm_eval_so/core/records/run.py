@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
@@ -10,6 +10,9 @@ from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import ErrorKind
+
+BUDGET_LIMITS: Final = ("max_cost_usd", "max_requests", "max_time_s")
+"""Keys of `run` that limit what a command may spend."""
 
 
 @record
@@ -243,3 +246,14 @@ class RunInfo:
     """Time of the verdict of `ci` on these answers."""
     put_aside_at: str | None = None
     """Time when `ci` set the run aside, to ask again."""
+
+    @property
+    def spent(self) -> str | None:
+        """Limit of the budget that ended the run; None if none did."""
+        return spent_limit(self.stopped)
+
+
+def spent_limit(stopped: object) -> str | None:
+    """Return the limit of the budget that ended a run; None if another reason did, or nothing."""
+    by = stopped.get("by") if isinstance(stopped, Mapping) else None
+    return by if isinstance(by, str) and by in BUDGET_LIMITS else None

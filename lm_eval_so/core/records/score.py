@@ -1,8 +1,8 @@
 """Scores: values of metrics for single rows, with the votes of judges."""
 
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Final
+from dataclasses import field, replace
+from typing import Final, Self
 
 from pydantic import JsonValue
 
@@ -58,3 +58,9 @@ class Score:
     """Vote of each judge, in the order of the panel."""
     cost_usd: float | None = None
     latency_ms: float | None = None
+
+    def without_texts(self) -> Self:
+        """Return the score without what a metric or a judge says of the answer; a judge's label stays."""
+        votes = tuple(replace(vote, reason=None, evidence=()) for vote in self.judge)
+        label = self.label if self.judge else None
+        return replace(self, label=label, reason=None, details={}, judge=votes)

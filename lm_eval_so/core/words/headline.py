@@ -20,6 +20,7 @@ from lm_eval_so.core.words.broken_cases import (
 )
 from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
+from lm_eval_so.core.words.rules_text import own_rules_headline
 from lm_eval_so.core.words.verdict_names import (
     ANCHOR,
     change_text,
@@ -82,7 +83,7 @@ def headline_of(
         found = replace(found, text=told.say("accepted_here", text=found.text, n=count(here)))
     if (lost := told.lost()) and lost not in found.text:
         found = replace(found, text=f"{found.text} · {lost}")
-    return found
+    return replace(found, text=own_rules_headline(found.text, comparison, language))
 
 
 def unmeasured_headline(problem: Problem, language: Language) -> Headline:

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.config.validate import Validated, validate_parts
-from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
@@ -127,7 +126,7 @@ def make_metric(
         quorum=section.judge.quorum,
         template=section.judge.template,
         baseline=baseline,
-        read_file=lambda name: _read(config.resolve(Path(name))),
+        read_file=lambda name: config.read_for(section.id, Path(name)),
     )
     metric = kind(params=section.params, metric_id=section.id, env=env)
     metric.sample_keys = section.sample_keys
@@ -150,7 +149,3 @@ def _unasked(section: MetricSection) -> tuple[Judge, ...]:
 
 async def _refuse_to_ask(request: object) -> NoReturn:
     raise AssertionError(f"a plan asks nobody: {request}")
-
-
-def _read(path: Path) -> str | None:
-    return read_text(path) if path.is_file() else None

@@ -7,7 +7,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.events import Listener, Noticed, Warned, ignore
-from lm_eval_so.core.files import cannot_read, folder_problems, write_all, write_atomic
+from lm_eval_so.core.files import folder_problems, write_all, write_atomic
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
 from lm_eval_so.core.words import counted
@@ -44,15 +44,11 @@ def read_calibration(config: Config, section: MetricSection) -> Calibration | No
     Raises:
         RecordError: If the file is no calibration.
     """
-    if section.judge.calibration is None:
+    named = section.judge.calibration
+    data = config.read_for(section.id, named) if named is not None else None
+    if data is None:
         return None
     path = calibration_path(config, section)
-    if not path.exists():
-        return None
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise cannot_read(path, error) from None
     found = loads(data, Calibration, where=Where(file=str(path)))
     if min(found.tp, found.fn, found.tn, found.fp, found.n) < 0:
         raise RecordError("counts are not below 0", where=Where(file=str(path)))

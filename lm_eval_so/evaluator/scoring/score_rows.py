@@ -49,7 +49,7 @@ async def score_rows(
     work = _Work(gathered, resources, workers=config.run.concurrency)
     what = "interrupted while scoring; no report is written from half the rows"
     await finish(work.score_all(), resources.stop, what=what)
-    for warning in _warnings(gathered):
+    for warning in _warnings(gathered, keeps_texts=config.report.keeps_texts):
         resources.listener(warning)
     by = ", ".join(each.id for each in bound)
     text = f"{counted(len(gathered.sheet.statuses), 'row')} scored by {by}"
@@ -123,7 +123,7 @@ class _Work:
         self._resources.listener(Moved(stage=STAGE, done=self._done))
 
 
-def _warnings(gathered: Gathered) -> Iterator[Warned]:
+def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
     """Yield what a reader of the figures should know first."""
     sheet = gathered.sheet
     rows = len(sheet.sample_of)
@@ -144,4 +144,5 @@ def _warnings(gathered: Gathered) -> Iterator[Warned]:
         limit = f"; a gate accepts at most {_LIMIT:.0%}" if lost > _LIMIT * of else ""
         text = f"{metric_id}: {lost} of {of} rows have no score ({lost / of:.1%}): {by_code}"
         sample = sheet.samples.ids[sheet.sample_of[first]]
-        yield Warned(stage=STAGE, text=f"{text}{limit}", hint=f"first: {sample}: {why}")
+        hint = f"first: {sample}: {why}" if keeps_texts else f"first: {sample}"
+        yield Warned(stage=STAGE, text=f"{text}{limit}", hint=hint)

@@ -12,8 +12,8 @@ from lm_eval_so.core.backends.build import hosts_told, shown_section
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.report import BUDGET_LIMITS, Experiment, MetricSummary
-from lm_eval_so.core.records.run import BackendInfo, RunInfo
+from lm_eval_so.core.records.report import Experiment, MetricSummary
+from lm_eval_so.core.records.run import BUDGET_LIMITS, BackendInfo, RunInfo
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.extras import library_versions
 from lm_eval_so.evaluator.rows.sheet import MISSING, Sheet

@@ -79,6 +79,8 @@ def make_report(
     has_answers = config.report.answers == "full"
     report = mask_report(report, masked_kinds(gathered.bound), has_answers=has_answers)
     report = replace(report, errors=tuple(shown_case(case, config) for case in report.errors))
+    if not config.report.keeps_texts:
+        report = report.without_texts()
     if text := answers_text(report, config.language):
         resources.listener(Noticed(stage=STAGE, text=text))
     return report
@@ -120,7 +122,7 @@ def _latency(gathered: Gathered) -> LatencySummary:
 
 
 def _columns(gathered: Gathered, config: Config) -> Columns:
-    sheet, has_texts = gathered.sheet, config.report.answers != "none"
+    sheet, has_texts = gathered.sheet, config.report.keeps_texts
     samples = sheet.samples
 
     def by_row(values: Sequence[T]) -> tuple[T, ...]:

@@ -67,6 +67,8 @@ def find_control(
 def _accepted(config: Config, base: TrustedBase) -> bytes:
     """Return main's accept file; empty if main has none, or is not known."""
     file = config.resolve(config.gate.accept)
+    if not file.is_file():  # nothing is accepted that could stand there
+        return b""
     try:
         return (base.files.read(file) if base.files else None) or b""
     except InputError:  # not served, or a link that leads out of the commit

@@ -39,7 +39,7 @@ from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
-__all__ = ["Job", "Told", "make_bodies", "tell_github", "write_skipped"]
+__all__ = ["Job", "Told", "make_bodies", "style_of", "tell_github", "write_skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +53,22 @@ class Told:
     """Whether there was a comment to post and it was not posted."""
 
 
-def make_bodies(
-    config: Config,
-    resources: Resources,
-    comparison: Comparison,
-    report: EvaluationReport | None,
-    origin: Origin,
-) -> Bodies:
-    """Return the comment's text by level of detail."""
-    is_measured = comparison.verdict is not Verdict.ERROR
-    style = Style(
+def style_of(config: Config, resources: Resources) -> Style:
+    """Return the style of a config's comments."""
+    return Style(
         language=config.language, examples=config.report.examples, redactor=resources.redactor
     )
 
+
+def make_bodies(
+    comparison: Comparison, report: EvaluationReport | None, origin: Origin, style: Style
+) -> Bodies:
+    """Return the comment's text by level of detail."""
+    is_measured = comparison.verdict is not Verdict.ERROR
+
     @cache
     def body(level: int, before: State | None = None) -> str:
-        text = "" if is_measured else before_text(before, config.language)
+        text = "" if is_measured else before_text(before, style.language)
         return comment_body(
             comparison,
             report,
@@ -101,8 +101,9 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    origin = Origin(run_url=activity.run_url, commit=job.head)
-    bodies = make_bodies(config, resources, comparison, report, origin)
+    named = inputs.to_name(_relative(Path(config.located.file), workspace))
+    origin = Origin(run_url=activity.run_url, commit=job.head, config=named)
+    bodies = make_bodies(comparison, report, origin, style_of(config, resources))
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()
     if wanted:

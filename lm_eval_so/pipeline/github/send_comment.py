@@ -15,7 +15,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report, refuse_other_report
 from lm_eval_so.errors import PublishError, UsageError
 from lm_eval_so.pipeline.github.posting import post
-from lm_eval_so.pipeline.github.publish import make_bodies
+from lm_eval_so.pipeline.github.publish import make_bodies, style_of
 from lm_eval_so.pipeline.reports import read_comparison
 from lm_eval_so.reporter.markdown import Origin
 
@@ -82,7 +82,8 @@ def send_comment(
     verdict = results.comparison.verdict
     commit = results.report.experiment.commit if results.report else None
     origin = Origin(run_url=activity.run_url, commit=commit)
-    bodies = make_bodies(config, resources, results.comparison, results.report, origin)
+    style = style_of(config, resources)
+    bodies = make_bodies(results.comparison, results.report, origin, style)
     api_url = resources.environ.get("GITHUB_API_URL") or activity.workflow.api_url
     with open_github(pull.repository, token=token, api_url=api_url) as github:
         target = Target(

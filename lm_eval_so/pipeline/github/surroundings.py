@@ -1,7 +1,7 @@
-"""The surroundings of `ci`: a local machine or an event of GitHub, and the reason to skip it."""
+"""The surroundings of `ci`: a local machine or an event of GitHub, the reason to skip it, the rules of its base."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +12,14 @@ from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.errors import refuse
+from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.github.baseline_place import Wanted, find_place
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
+from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +103,39 @@ def read_surroundings(environ: dict[str, str]) -> Surroundings:
             environ = {**environ, "OPENAI_API_KEY": key}
     activity = find_activity(environ, read_event(environ))
     return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)
+
+
+def find_rules(
+    config: Config, around: Surroundings, *, baseline: Path | None = None
+) -> Rules | None:
+    """Find the rules of the base commit, which decide on a pull request and on a merge group.
+
+    On main itself and at a desk a config's own rules hold.
+
+    Args:
+        config: The config that is proposed, without problems, its plugins loaded.
+        around: The surroundings.
+        baseline: The report that the command line names.
+
+    Returns:
+        None if the config's own rules hold, and nobody need know why.
+
+    Raises:
+        ConfigError: If main's rules cannot be followed here; lists every problem.
+    """
+    activity, inputs = around.activity, around.inputs
+    if around.source is None or inputs is None or not activity.is_proposal:
+        return None
+    base = around.base(config.folder)
+    rules = take_rules(config, around.source, base.files, why=base.why)
+    if rules is None or rules.config is config:
+        return rules
+    # what main's metrics cannot do here is left out by now, so little is found, but before anything is asked
+    of_metrics = evaluation.check(rules.config, environ=around.environ)
+    told = {problem.where for problem in of_metrics}
+    of_gate = gate_problems(rules.config, around.environ)
+    refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])
+    if rules.config.baseline == config.baseline:
+        return rules
+    wanted = Wanted(explicit=baseline or inputs.baseline)
+    return replace(rules, own_place=find_place(config, activity, base, wanted))

@@ -90,7 +90,7 @@ def _tell(problems: Sequence[Problem], given: Invocation) -> None:
     )
     resources = Resources(environ=environ, listener=given.listener, redactor=known.redactor)
     shown = [_inside(problem, workspace) for problem in problems]
-    bodies = _bodies(shown, known, Origin(run_url=activity.run_url))
+    bodies = _bodies(shown, known, Origin(run_url=activity.run_url, commit=activity.head))
     summarise((bodies(level) for level in range(LEVELS)), resources, job)
     is_wanted = inputs.publishing.comment is not CommentMode.NEVER and not activity.skip
     published = Published()

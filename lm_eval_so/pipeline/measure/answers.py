@@ -1,6 +1,7 @@
 """The answers for a verdict: asked for this checkout, and marked once the verdict is made."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -11,6 +12,7 @@ from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
+from lm_eval_so.pipeline.measure.held_sources import with_cases
 from lm_eval_so.pipeline.measure.plan import (
     Baseline,
     Plan,
@@ -23,7 +25,7 @@ from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
-from lm_eval_so.runner.store.run_dir import RUN_FILES
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RUN_FILES
 
 _STAGE = "ci"
 
@@ -49,6 +51,12 @@ async def plan_answers(config: Config, resources: Resources, plan: Plan) -> RunP
     Raises:
         InputError: If config, dataset, folder or baseline cannot be used.
     """
+    with TemporaryDirectory() as folder:  # for main's cases, if they are asked, too
+        config, plan = with_cases(config, resources.listener, plan, Path(folder))
+        return await _plan_answers(config, resources, plan)
+
+
+async def _plan_answers(config: Config, resources: Resources, plan: Plan) -> RunPlan:
     asked = config
     if config.baseline_repeats != config.run.repeats:
         asked = asked_config(config, plan, read_baseline(config, plan.baseline))
@@ -96,10 +104,15 @@ async def ask(
     Returns:
         The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
         ended is none: the verdict tells of it.
+
+    Raises:
+        BudgetSpent: If it ended before the first answer.
     """
     try:
         await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        if not (plan.run / RESULTS_FILE).exists():
+            raise
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
         return error.problems[0] if isinstance(error, TooManyErrors) else None

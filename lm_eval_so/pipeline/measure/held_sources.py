@@ -1,4 +1,4 @@
-"""The dataset before anything is asked: made if wanted, and held against its sources."""
+"""The dataset before anything is asked: made if wanted, held against its sources, with all cases of main."""
 
 import os
 from collections.abc import Collection
@@ -12,12 +12,15 @@ from lm_eval_so.core.dataset import METADATA_FILE
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.core.text import nfc
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, LMEvalError
 from lm_eval_so.generator.generate import files_outside, generate
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.pipeline.measure.plan import Plan, SourceCheck
+from lm_eval_so.pipeline.rules.case_list import find_cases, write_cases
 
 _STAGE = "generate"
+_ASK = "ci"
 
 
 def prepare_dataset(config: Config, resources: Resources, plan: Plan) -> Staleness | None:
@@ -36,6 +39,37 @@ def prepare_dataset(config: Config, resources: Resources, plan: Plan) -> Stalene
         _refuse_links(config, plan.sources)
         generate(config, resources)
     return held_against_sources(config, resources.listener, plan.sources)
+
+
+def with_cases(config: Config, tell: Listener, plan: Plan, folder: Path) -> tuple[Config, Plan]:
+    """Return config and plan with the test cases of main that a pull request deletes, or takes from its rules.
+
+    Args:
+        config: The config.
+        tell: Listener.
+        plan: The plan.
+        folder: Folder of a dataset that has them all; written only if it is needed.
+
+    Raises:
+        DatasetError: If the dataset cannot be used.
+    """
+    rules = plan.rules
+    if rules is None or rules.main is None:
+        return config, plan
+    found = find_cases(config, rules.main, rules.read)
+    if found is None:
+        return config, plan
+    cases, lines = found
+    plan = replace(plan, rules=replace(rules, cases=cases))
+    if not cases.are_put_back:
+        return config, plan
+    if n := len(cases.deleted):
+        text = f"{counted(n, 'case')} of main that this pull request deletes: asked all the same"
+        tell(Noticed(stage=_ASK, text=text))
+    if plan.control is not None:
+        given = config.resolve(config.dataset.path)
+        plan = replace(plan, control=replace(plan.control, dataset=given))
+    return write_cases(lines, config, folder), plan
 
 
 def held_against_sources(
@@ -61,6 +95,8 @@ def held_against_sources(
         listener(Noticed(stage=_STAGE, text=text))
         return None
     stale = tuple(test for test in found.tests if test.is_stale)
+    if not config.report.keeps_texts:
+        stale = tuple(test.without_texts() for test in stale)
     return replace(found, tests=stale) if stale else None
 
 

@@ -8,23 +8,27 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import refuse
-from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.held_sources import prepare_dataset
+from lm_eval_so.pipeline.measure.held_sources import prepare_dataset, with_cases
 from lm_eval_so.pipeline.measure.plan import (
     Plan,
-    note_drift,
-    read_baseline,
+    cases_folder,
+    find_first,
+    own_baseline,
     tell_how_to_begin,
     with_main,
-    with_other_days,
 )
 from lm_eval_so.pipeline.measure.until_decided import answer
-from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
+from lm_eval_so.pipeline.measure.verdict import (
+    More,
+    compare_reports,
+    unmeasured,
+)
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.pipeline.rules.two_views import told_with_rules
+from lm_eval_so.pipeline.scheduled import note_drift, quote_main
 from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
 
 __all__ = ["Measured", "measure"]
@@ -52,25 +56,32 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     Raises:
         LMEvalError: As the stages do; answers that were paid for are on disk by then.
     """
-    # early: a baseline that is demanded and missing must not cost a run
-    baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
-    baseline = replace(baseline, accepted=plan.control.accepted if plan.control else None)
-    refuse([*baseline_problems(config, baseline.report)])  # early, as above
+    baseline = find_first(config, plan)
     staleness = prepare_dataset(config, resources, plan)
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(plan.run))
+    baseline = replace(baseline, rules=plan.rules)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)
     answered = await answer(config, resources, plan, baseline, verdict)
     config, report, rounds = answered.config, answered.report, answered.rounds
+    more = More()
     if answered.failure is None:
         baseline = with_main(baseline, config, plan, report)
         run = AskedRun(plan=plan, verdict=verdict)
         asked = await ask_more(config, resources, report, baseline, run)
         more = More(asked=asked, rounds=rounds)
-        comparison = compare_reports(config, resources, report, baseline, more)
-    else:
-        comparison = compare_reports(config, resources, report, baseline)
+    comparison = compare_reports(config, resources, report, baseline, more)
+
+    def by_own_rules(own: Config, seen: EvaluationReport) -> Comparison:
+        return compare_reports(own, resources, seen, own_baseline(plan, baseline), more)
+
+    comparison = told_with_rules(comparison, plan.rules, report, resources, by_own_rules)
+    if answered.failure is not None:
         comparison = unmeasured(comparison, answered.failure, config.language)
-    comparison = replace(with_other_days(comparison, config, plan), staleness=staleness)
+    comparison = replace(comparison, forecast=plan.forecast, staleness=staleness)
+    control = plan.control
+    if control is not None and control.last is not None:
+        comparison = quote_main(comparison, control.last, language=config.language)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
@@ -79,7 +90,8 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
-    note_drift(comparison, config, plan, resources)
+    is_main = control is not None and control.is_scheduled
+    note_drift(comparison, config, resources, kept=is_main, reports=plan.reports)
     if baseline.report is None and baseline.ref.reason is None:
         tell_how_to_begin(report, config, plan, resources.listener)
     return Measured(report=report, comparison=comparison, files=files)

@@ -7,34 +7,38 @@ from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
-from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.comparison import BaselineRef, Comparison, ForecastNote
+from lm_eval_so.core.records.comparison import BaselineRef, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers, read_report
-from lm_eval_so.core.words import say
-from lm_eval_so.errors import InputError, UsageError
-from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
+from lm_eval_so.errors import InputError, UsageError, refuse
+from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems, needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 from lm_eval_so.pipeline.control import ControlSource, Decided, decide
-from lm_eval_so.pipeline.scheduled import keep_scheduled, quote_main
+from lm_eval_so.pipeline.rules.take_rules import Rules
+from lm_eval_so.pipeline.rules.two_views import seen_by_main
 from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
+    "AskedRound",
     "Baseline",
     "Decided",
     "Origin",
     "Place",
     "Plan",
+    "Rules",
     "SourceCheck",
     "again_folder",
     "asked_config",
+    "cases_folder",
+    "find_first",
     "how_to_name_one",
     "main_folder",
     "makes_baseline",
-    "note_drift",
+    "own_baseline",
     "read_baseline",
     "run_folder",
     "take_baseline",
@@ -42,7 +46,6 @@ __all__ = [
     "tell_how_to_begin",
     "wanted_baseline",
     "with_main",
-    "with_other_days",
 ]
 
 
@@ -60,6 +63,24 @@ class Baseline:
     """A second report to compare with; None if the config names none."""
     accepted: bytes | None = None
     """Main's accept file, empty if it has none; None where nothing is proposed."""
+    rules: Rules | None = None
+    """Rules of the base; None: the config's own hold."""
+
+    def seen(self, report: EvaluationReport) -> EvaluationReport:
+        """Return a report without the cases and metrics that the deciding rules do not know."""
+        return seen_by_main(self.rules, report)
+
+    def gate(self, gate: GateSection) -> GateSection:
+        """Return a gate with metrics that gate and cannot be measured here: they are incomparable."""
+        known = self.report.metrics if self.report and self.rules else {}
+        lost = {
+            key: each
+            for key, each in (self.rules.lost if self.rules else {}).items()
+            if key in known
+        }
+        if not lost or gate.metrics is None:  # without names all that the baseline has gate
+            return gate
+        return gate.model_copy(update={"metrics": {**gate.metrics, **lost}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +91,16 @@ class SourceCheck:
     """Base commit of the pull request; None if there is none, or git does not know it."""
     workspace: Path | None = None
     """Folder that no source may lead out of; None: sources may be anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRound:
+    """One round of a run that is asked in rounds."""
+
+    whole: Config | None = None
+    """Config of the measurement, where a run asks only the first of its rounds."""
+    goes_on: bool = False
+    """Whether rounds of the run have been asked by this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +131,26 @@ class Plan:
     """Everything that main's config is read from; null: it plays no part."""
     sources: SourceCheck | None = None
     """Terms of holding tests against their sources; None: they are not."""
-    whole: Config | None = None
-    """Config of the measurement, where a run asks only the first of its rounds."""
-    goes_on: bool = False
-    """Whether rounds of the run have been asked by this process."""
+    rules: Rules | None = None
+    """Rules of the base; None: the config's own hold."""
+    round: AskedRound = AskedRound()
+    """Round of the run that is asked."""
 
     @property
     def run_options(self) -> RunOptions:
         """Options of the stage `run`."""
-        return RunOptions(
-            out=self.run, fresh=self.fresh and not self.goes_on, of=self.whole, goes_on=self.goes_on
-        )
+        whole, goes_on = self.round.whole, self.round.goes_on
+        return RunOptions(out=self.run, fresh=self.fresh and not goes_on, of=whole, goes_on=goes_on)
 
 
 def again_folder(run: Path) -> Path:
     """Return the folder of further answers: beside the run's, so that none of its rows changes."""
     return _beside(run, "again")
+
+
+def cases_folder(run: Path) -> Path:
+    """Return the folder of a dataset that has main's cases, too, beside the run's."""
+    return _beside(run, "cases")
 
 
 def main_folder(run: Path) -> Path:
@@ -151,6 +186,23 @@ def read_baseline(
     return Baseline(report=report, ref=ref, anchor=_anchor(config, anchor or place))
 
 
+def find_first(config: Config, plan: Plan) -> Baseline:
+    """Read the baseline before anything is asked: one that is demanded and missing must not cost a run.
+
+    Args:
+        config: Config of the suite.
+        plan: The plan.
+
+    Raises:
+        InputError: As of `find_baseline`, or if a metric needs answers that it does not have.
+        NoBaseline: If it is demanded and there is none.
+    """
+    found = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
+    refuse([*baseline_problems(config, found.report)])
+    accepted = plan.control.accepted if plan.control else None
+    return replace(found, rules=plan.rules, accepted=accepted)
+
+
 def answers_of_baseline(config: Config) -> int:
     """Return the answers to each sample in the baseline at hand; 0 without one that can be read."""
     try:
@@ -179,6 +231,23 @@ def asked_config(config: Config, plan: Plan, baseline: Baseline) -> Config:
     if config.baseline_repeats == config.run.repeats or not makes_baseline(plan, baseline):
         return config
     return config.with_repeats(config.baseline_repeats)
+
+
+def own_baseline(plan: Plan, baseline: Baseline) -> Baseline:
+    """Return the baseline by a pull request's own rules: at the base, too, but where it names it.
+
+    Args:
+        plan: The plan.
+        baseline: The baseline by the rules that decide.
+    """
+    rules = plan.rules
+    if rules is None or rules.own_place is None:
+        return replace(baseline, rules=None)
+    try:
+        own = read_baseline(rules.head, rules.own_place)
+    except InputError:
+        own = Baseline(report=None, ref=BaselineRef(source="none"))
+    return replace(own, main=baseline.main)
 
 
 def how_to_name_one(config: Config) -> str:
@@ -212,34 +281,6 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     return f"{shlex.join(words)} takes this report as one"
 
 
-def with_other_days(comparison: Comparison, config: Config, plan: Plan) -> Comparison:
-    """Return a comparison with what other days tell: the forecast, and main's scheduled comparison."""
-    comparison = replace(comparison, forecast=plan.forecast)
-    if plan.control is None or plan.control.last is None:
-        return comparison
-    return quote_main(comparison, plan.control.last, language=config.language)
-
-
-def note_drift(comparison: Comparison, config: Config, plan: Plan, resources: Resources) -> None:
-    """Keep a scheduled comparison of main for pull requests, and tell what to do if main got worse.
-
-    Args:
-        comparison: The comparison.
-        config: The config.
-        plan: The plan that was measured.
-        resources: Redactor and listener.
-    """
-    if plan.control is not None and plan.control.is_scheduled:
-        keep_scheduled(comparison, config, resources.redactor)
-    if not comparison.has_drifted:
-        return
-    file = config.located.file or CONFIG_FILE.name
-    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
-    command = shlex.join([*words, "--reason", "provider moved"])
-    text = say("control.refresh", config.language, {"command": command})
-    resources.listener(Noticed(stage="compare", text=text))
-
-
 def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:
     """Return a baseline with the decision on main's configuration, if it may play a part.
 
@@ -251,7 +292,7 @@ def with_main(baseline: Baseline, config: Config, plan: Plan, report: Evaluation
     """
     if baseline.report is None or plan.control is None:
         return baseline
-    main = decide(config, plan.control, report, baseline.report)
+    main = decide(config, plan.control, baseline.seen(report), baseline.report)
     return replace(baseline, main=main)
 
 

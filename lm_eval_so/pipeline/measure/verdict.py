@@ -53,6 +53,7 @@ def compare_reports(
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
+    candidate = baseline.seen(candidate)
     terms = replace(_terms(config, resources, candidate, baseline), rounds=more.rounds)
     return comparing.compare(
         candidate, baseline.report, terms, baseline_ref=baseline.ref, asked=more.asked
@@ -80,6 +81,7 @@ def proven_early(
     """
     if baseline.report is None:
         return None
+    candidate = baseline.seen(candidate)
     terms = replace(_terms(config, resources, candidate, baseline), rounds=look)
     return comparing.end_of_rounds(candidate, baseline.report, terms)
 
@@ -108,6 +110,7 @@ def changed_samples(
     """Return the samples to ask again before a regression counts, by metric; none without a baseline."""
     if baseline.report is None:
         return {}
+    candidate = baseline.seen(candidate)
     terms = _terms(config, resources, candidate, baseline)
     return comparing.changed_samples(candidate, baseline.report, terms)
 
@@ -116,6 +119,7 @@ def watched_cases(
     config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
 ) -> Watch | None:
     """Return the suspects and required cases of a report; None if nothing is looked at."""
+    candidate = baseline.seen(candidate)
     terms = _terms(config, resources, candidate, baseline)
     return watch_cases(candidate, baseline.report, terms)
 
@@ -146,7 +150,7 @@ def _terms(
     now = now_text(resources.environ)
     redact = resources.redactor.redact
     terms = read_terms(config, now=now, accepted=baseline.accepted, redact=redact)
-    terms = replace(terms, anchor=baseline.anchor)
+    terms = replace(terms, anchor=baseline.anchor, gate=baseline.gate(terms.gate))
     if baseline.main is not None:
         terms = replace(terms, control=baseline.main.control)
     if config.gate.broken == "off":

@@ -4,14 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
+from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
-from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.formats import count, score
-from lm_eval_so.core.words.headline import headline_of
-from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,
@@ -22,10 +18,8 @@ from lm_eval_so.reporter.views.view import (
     ExemptionTable,
     Finding,
     FlakyView,
-    VerdictView,
     VoteView,
     Words,
-    words_of,
 )
 
 MISSING = "missing"
@@ -193,40 +187,6 @@ def _unscored_rows(comparison: Comparison, report: EvaluationReport | None) -> s
     known = report.metrics if report else {}
     rows = max((known[key].unscored for key in gating if key in known), default=0)
     return count(rows) if rows else ""
-
-
-def verdict_view(
-    comparison: Comparison, report: EvaluationReport | None, language: Language
-) -> VerdictView:
-    """Return the first screen of a comparison, which all surfaces show in this order.
-
-    Args:
-        comparison: Verdict and its evidence.
-        report: Candidate's report, if it is at hand.
-        language: Language of the texts.
-    """
-    broken = comparison.broken
-    named = named_cases(broken)
-    return VerdictView(
-        headline=headline_of(comparison, report, language),
-        word=verdict_heading(comparison.verdict, language),
-        is_error=comparison.verdict is Verdict.ERROR,
-        cases=first_cases(comparison, language),
-        accepted=tuple(
-            _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
-        ),
-        lines=(*after_cases(comparison, language), *unreviewed(report, language)),
-        # the cases themselves are told beside it
-        sentence=broken.mean if broken and named else comparison.sentence,
-        footer=tuple(limit_sentences(comparison, language)),
-    )
-
-
-def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:
-    name = " · ".join(filter(None, (entry.sample_id, entry.metric)))
-    limit = f"{entry.max_drop or 0.0:g}"
-    told = words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until)
-    return name, told, entry.reason
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -6,7 +6,6 @@ from typing import Literal
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken_cases import warning_sentences
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -17,13 +16,7 @@ from lm_eval_so.core.words.formats import (
     round_up,
 )
 from lm_eval_so.core.words.phrases import (
-    anchor_warnings,
-    control_warning,
-    exemption_warning,
     forecast_sentence,
-    lost_headline,
-    lost_names,
-    lost_reasons,
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
@@ -32,7 +25,8 @@ from lm_eval_so.core.words.verdict_names import (
     verdict_icon,
 )
 from lm_eval_so.reporter.views.baseline import acceptance_note
-from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
+from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables
+from lm_eval_so.reporter.views.first_view import lost_view, verdict_view
 from lm_eval_so.reporter.views.origin import (
     COMMIT_DIGITS,
     minute,
@@ -44,7 +38,6 @@ from lm_eval_so.reporter.views.view import (
     ABSENT,
     ComparisonView,
     GateRow,
-    LostView,
     SliceChanges,
     Words,
     words_of,
@@ -90,7 +83,7 @@ def view_comparison(
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
         notes=(*_pairing_notes(comparison, words), *lead_notes, *_forecast(comparison, language)),
         warnings=(
-            *verdict_warnings(comparison, language),
+            *verdict.warnings,
             *_warnings(comparison, language),
         ),
         differences=comparison.differences,
@@ -105,7 +98,7 @@ def view_comparison(
         ),
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
-        lost=_lost_view(comparison, language),
+        lost=lost_view(comparison.lost, language),
     )
 
 
@@ -224,17 +217,6 @@ def _lead_notes(
     yield from _stability_notes(lead, metric, words)
 
 
-def verdict_warnings(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield what kept the gate from looking at all that it was asked to look at."""
-    yield from warning_sentences(comparison.broken, language)
-    if told := control_warning(comparison.control, language):
-        yield told
-    yield from anchor_warnings(comparison.anchor, language)
-    for exemption in (*comparison.quarantine, *comparison.accept):
-        if told := exemption_warning(exemption, language):
-            yield told
-
-
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
@@ -280,16 +262,3 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
             flaky=percent(found.flaky_share),
             flips=percent(found.self_flip_rate),
         )
-
-
-def _lost_view(comparison: Comparison, language: Language) -> LostView | None:
-    lost = comparison.lost
-    if lost is None:
-        return None
-    names = lost_names(lost)
-    return LostView(
-        headline=lost_headline(lost, language),
-        reasons=lost_reasons(lost, language),
-        names=names,
-        has_more=lost.n > len(names),
-    )

@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.report import EvaluationReport
@@ -26,12 +27,19 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
     models = ", ".join(experiment.backend.models_answered) or experiment.backend.model
     if models:
         yield words("model"), models
+    judges = (each.model for each in report.judges.values() if each.model)
+    if named := dict.fromkeys(name for models in judges for name in models.split(", ")):
+        yield words("footer_judge"), ", ".join(named)
     for name in ("sent_to", "own_code"):
         if told := getattr(experiment, name):
             yield words(name), ", ".join(told)
     for name in ("metrics", "run"):
         if digest := experiment.fingerprints.get(name):
             yield words(f"fingerprint_{name}"), short_hash(digest, _DIGEST_DIGITS)
+    if hosts := ", ".join(
+        dict.fromkeys(_hosts([experiment.run_config, experiment.evaluator_config]))
+    ):
+        yield words("sent_to"), hosts
 
 
 def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
@@ -49,6 +57,28 @@ def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
         if name == "lm-eval-so" or (name.startswith(_OF_RUN) and here.get(told) == text):
             continue
         yield (told if told == name else words("of_run", name=told)), text
+
+
+def _hosts(value: object) -> Iterator[str]:
+    """Yield the hosts at which chatbot, simulated user and judges are reached, in a part of the settings."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "reach" and isinstance(inner, Mapping):
+                yield from filter(None, map(_host, inner.values()))
+            else:
+                yield from _hosts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _hosts(inner)
+
+
+def _host(address: object) -> str | None:
+    if not isinstance(address, str) or "://" not in address:
+        return None
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # half a bracket
+        return None
 
 
 def commands(report: EvaluationReport) -> str | None:

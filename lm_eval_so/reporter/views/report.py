@@ -217,7 +217,10 @@ def _share(part: int, whole: int) -> str:
 
 def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
     """Yield cost and time of the run, one fact each, for a comment."""
-    cost = report.cost
+    cost, allowed = report.cost, _allowed_usd(report)
+    if (total := total_usd(report)) is not None:
+        told = {"usd": usd(total), "allowed": usd(allowed or 0.0)}
+        yield words("cost_total" if allowed is None else "cost_total_of", **told)
     if cost.bot_usd is not None:
         yield words("cost_bot", usd=usd(cost.bot_usd), n=count(cost.bot_priced))
     else:
@@ -238,6 +241,13 @@ def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
         yield words("latency", p50=p50, p95=p95)
     if latency.cached:
         yield words("cached", n=count(latency.cached))
+
+
+def _allowed_usd(report: EvaluationReport) -> float | None:
+    """Return the budget of the run in US dollars; None if it had none."""
+    run = report.experiment.run_config.get("run")
+    allowed = run.get("max_cost_usd") if isinstance(run, Mapping) else None
+    return float(allowed) if isinstance(allowed, int | float) else None
 
 
 def cost_rows(report: EvaluationReport, words: Words) -> Iterator[CostRow]:

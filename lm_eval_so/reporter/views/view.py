@@ -10,6 +10,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import MOST_FIRST, FirstCase
 from lm_eval_so.core.words.headline import Headline
+from lm_eval_so.core.words.rules_text import RulesText
 
 ABSENT = "–"
 """Placeholder of a figure that is not there."""
@@ -294,6 +295,10 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
+    warnings: tuple[str, ...]
+    """Warnings of all that the gate was asked to look at and could not."""
+    rules: RulesText | None
+    """Rules that the pull request changes; None if none."""
     accepted: tuple[tuple[str, str, str], ...]
     """Drops that the pull request itself accepts: name, figures, and the reason as it was given."""
     footer: tuple[str, ...]

@@ -175,14 +175,19 @@ def shortened(items: Sequence[object], between: str = ", ") -> str:
     return f"{text} and {more:,} more" if more > 0 else text
 
 
-def _unlike(first: Part, other: Part) -> Iterator[Problem]:
-    """Say why two folders cannot be parts of one run."""
-    one, two = first.info, other.info
+def unlike(one: RunInfo, two: RunInfo) -> list[str]:
+    """Return what keeps two runs from being parts of one, in words."""
     found = list(differences(one, replace(two, shard=one.shard)))
     if one.dataset.digest != two.dataset.digest:
         found.append(f"another dataset: digest {one.dataset.digest[:8]} → {two.dataset.digest[:8]}")
     if one.repeats != two.repeats:
         found.append(f"repeats {one.repeats} → {two.repeats}")
+    return found
+
+
+def _unlike(first: Part, other: Part) -> Iterator[Problem]:
+    """Say why two folders cannot be parts of one run."""
+    found = unlike(first.info, other.info)
     if first.shard.count != other.shard.count:
         found.append(f"shards of {first.shard.count} → of {other.shard.count}")
     if found:

@@ -26,6 +26,7 @@ from lm_eval_so.runner.store.run_dir import (
 _KEPT = 3
 _OWN_FILES = frozenset({*RUN_FILES, LOCK_FILE})
 _DIGITS = 7
+_NOT_BY_CI = "was not asked by ci, so its answers may come from the cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +55,38 @@ def why_anew(folder: Path, start: RunInfo, verdict: ForVerdict) -> str | None:
 
 
 def _reasons(folder: Path, start: RunInfo, verdict: ForVerdict) -> Iterator[str]:
-    earlier, now = read_info(folder), verdict.checkout
+    earlier = read_info(folder)
     if earlier is None or earlier.checkout is None:
-        yield "was not asked by ci, so its answers may come from the cache"
+        yield _NOT_BY_CI
         return
-    was = earlier.checkout
     if earlier.judged_at is not None:
         yield "has its verdict already"
     if earlier.config_digest != start.config_digest:
         yield "was asked with another config"
     if earlier.dataset.digest != start.dataset.digest:
         yield "asked another dataset"
+    yield from why_other_checkout(earlier, verdict.checkout)
+    if not (going(folder) or is_recent(folder, start, verdict.beside)):
+        yield "has no answer of the last hour"
+
+
+def why_other_checkout(earlier: RunInfo, now: Checkout) -> Iterator[str]:
+    """Yield the reasons why answers are not those of a checkout.
+
+    Args:
+        earlier: `run.json` of the answers.
+        now: The checkout as it is now.
+    """
+    was = earlier.checkout
+    if was is None:
+        yield _NOT_BY_CI
+        return
     if was.commit != now.commit:
         yield f"was asked at another commit ({_short(was.commit)} → {_short(now.commit)})"
     if was.changes != now.changes:
         yield "was asked before tracked files changed"
     if now.commit is not None and now.changes is None:
         yield "was asked where git does not say whether tracked files changed"
-    if not (going(folder) or _is_recent(folder, start, verdict.beside)):
-        yield "has no answer of the last hour"
 
 
 def has_content(folder: Path) -> bool:
@@ -118,7 +132,17 @@ def note_verdict(folder: Path, at: str) -> None:
             run_dir.write_info(replace(info, judged_at=at))
 
 
-def _is_recent(folder: Path, start: RunInfo, beside: Path | None) -> bool:
+def is_recent(folder: Path, start: RunInfo, beside: Path | None = None) -> bool:
+    """Return whether the last answer of a run is under an hour old.
+
+    Args:
+        folder: Folder of the run.
+        start: The run as it would begin now.
+        beside: Folder with further answers.
+
+    Raises:
+        RecordError: If a line of a file is no row.
+    """
     now, folders = parse_time(start.started_at), [folder, *([beside] if beside else [])]
     # SOURCE_DATE_EPOCH may have stopped the clock of the rows, but not that of the disk
     files = (each / RESULTS_FILE for each in folders)

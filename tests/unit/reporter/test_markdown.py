@@ -46,6 +46,8 @@ COMPARISONS = {
         differences=(),
     ),
     "accepted": OUTCOMES["accepted here"][0],
+    "loosened": OUTCOMES["rules loosened"][0],
+    "tightened": OUTCOMES["rules tightened"][0],
     "inconclusive": comparison(
         Verdict.INCONCLUSIVE,
         metrics={
@@ -209,6 +211,27 @@ def test_comment_body__reproduce_only_with_a_real_commit():
         "git checkout abcdef123456\nlm-eval-so ci -c 'my conf;x.yaml' --set baseline.ref=8d01e7700000\n"
         in text
     )
+    merge = "abcdef12" * 5  # GitHub's merge, which no branch of a clone has
+    assert f"git fetch origin {merge}\ngit checkout abcdef12abcd\n" in body(
+        origin=Origin(commit=merge)
+    )
+
+
+def test_comment_body__says_who_got_the_questions_and_what_it_cost():
+    given = report()
+    reach = {"base_url": "https://bot.example.com:8443/v1", "proxy": "http://[half", "api": "chat"}
+    judge = {"reach": {"base_url": "https://api.openai.com/v1", "headers": ["X-Key"]}}
+    experiment = replace(
+        given.experiment,
+        run_config={"backend": {"reach": reach}, "run": {"max_cost_usd": 5}},
+        evaluator_config={"metrics": [{"panel": [judge, judge]}]},
+    )
+    health = {key: replace(each, state="ok") for key, each in given.judges.items()}
+    text = body(given=replace(given, experiment=experiment, judges=health))
+    assert "judge `gpt-4.1` ·" in text
+    assert "sent to `bot.example.com, api.openai.com` ·" in text
+    assert "This run USD 0.41 of USD 5.00 allowed · " in text
+    assert "<summary>Judge health: ok</summary>" in text
 
 
 def test_comment_body__links_only_to_the_run():
@@ -303,7 +326,7 @@ def test_markdown__the_last_level_fits_into_the_least_that_may_be_asked_for(payl
         unmeasured_body(
             [problem] * 50,
             suite=payload,
-            origin=Origin(run_url=url),
+            origin=Origin(run_url=url, commit="d5f0042"),
             redactor=make_redactor({}),
             **given,
         ),
@@ -335,7 +358,7 @@ def test_unmeasured_body__golden(level, language, golden):
         level=level,
         suite="support-qa",
         language=language,
-        origin=Origin(run_url=RUN_URL),
+        origin=Origin(run_url=RUN_URL, commit="d5f0042" + "0" * 33),
         before=before_text(State(verdict="pass", at="4f2a9c1" + "0" * 33), language),
         redactor=make_redactor({}),
     )
@@ -352,7 +375,7 @@ def test_unmeasured_body__hostile_texts_do_nothing(payload):
         level=0,
         suite=payload,
         language=Language.KO,
-        origin=Origin(),
+        origin=Origin(commit=payload),
         redactor=make_redactor({"BOT_PASSWORD": "hunter2-long-password"}),
     )
     assert dangers(text) == []

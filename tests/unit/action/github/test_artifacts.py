@@ -2,7 +2,7 @@
 
 import pytest
 from servers.fake_github import FakeGitHub
-from unit.action.github.test_zip_file import ONE, REPORT
+from unit.action.github.test_zip_files import ONE, REPORT
 
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.github.failures import RequestFailed

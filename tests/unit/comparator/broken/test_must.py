@@ -112,6 +112,13 @@ def test_must__a_quarantined_case_is_required_again_the_day_after(until: str, as
     assert found.exit_code == (1 if asked else 0)
 
 
+@pytest.mark.parametrize(("right", "code"), [({}, 0), ({3: 0}, 1)], ids=["fell", "was wrong"])
+def test_must__only_a_case_that_fell_can_be_accepted(right: dict[int, int], code: int) -> None:
+    held = Exceptions(accept=(entry("s3", max_drop=1),))
+    found = play(required(3, wrong=[3], right=right), always(WRONG), terms(exceptions=held))
+    assert found.exit_code == code
+
+
 def test_must__counts_before_broken_cases() -> None:
     found = play(required(9, wrong=[3, 9]), always(WRONG), terms())
     assert states(found) == [("s9", "must", (3, 3)), ("s3", "proven", (5, 5))]

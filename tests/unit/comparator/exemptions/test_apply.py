@@ -164,3 +164,27 @@ def test_accept__drops_that_the_change_itself_accepts_are_known(
     assert {each.state for each in found.accept} == states
     assert len(found.accepted_here) == here
     assert [each.on_base for each in found.accept] == [i < base for i in range(6)]
+
+
+@pytest.mark.parametrize("on_base", [True, False])
+def test_accept__a_sample_that_did_not_fall_stays_in(on_base: bool) -> None:
+    """Else an entry would take a case out, a required one too, and nobody would be told."""
+    before, now = [0] * 2 + [1] * 58, [0, 1] + [1] * 58
+    entries = [entry(name, max_drop=1) for name in ("s0", "s1", "s2")]
+    held = hold_against_base(accept(*entries), entries if on_base else (), is_strict=False)
+    pair = [make_report({"exact_match": column}) for column in (before, now)]
+    found = judge(*pair, exceptions=held)
+    assert only(found).n == 60
+    assert [(each.state, each.drop) for each in found.accept] == [
+        ("unused", 0), ("unused", -1), ("unused", 0),
+    ]  # fmt: skip
+    assert found.accepted_here == ()
+
+
+def test_accept__a_metric_that_cannot_tell_is_told_although_it_did_not_fall() -> None:
+    entries = (entry(None, "exact_match", max_drop=0.05),)
+    held = hold_against_base(accept(*entries), (), is_strict=False)
+    pair = [make_report({"exact_match": [1] * 20 + [0] * 5}) for _ in range(2)]
+    found = judge(*pair, exceptions=held)
+    assert (found.verdict, only(found).reason) == (Verdict.PASS, "accepted")
+    assert len(found.accepted_here) == 1

@@ -14,6 +14,7 @@ from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
 from made_reports import changed, comparison, lost, report
+from outcomes import OUTCOMES
 from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
@@ -124,7 +125,9 @@ def everywhere(text):
             exemption(text, metric=text, reason=text, until=text, scores={text: (1, 0)}),
             exemption(text, state="unknown_sample", meant=text, where=text, scores={}),
         ),
-        accept=(exemption(text, metric=text, reason=text, until=text, max_drop=1.0),),
+        accept=(
+            exemption(text, metric=text, reason=text, until=text, max_drop=1.0, on_base=False),
+        ),
         rerun=text,
     )
     return page(replace(given, samples=rows), made)
@@ -253,6 +256,15 @@ def test_html__a_report_without_texts_still_shows_its_rows():
 def test_html__every_verdict_has_a_word_and_a_sign(verdict):
     text = page(report(), comparison(verdict))
     assert re.search(r'<h1><span class="sign" aria-hidden="true">[✓✕≈○]</span> \w', text)
+
+
+def test_html__what_the_pull_request_accepts_stands_under_the_headline():
+    head = (
+        page(report(), OUTCOMES["accepted here"][0]).partition("<h1>")[2].partition("</header>")[0]
+    )
+    assert "2 drops accepted by this pull request</h1>" in head
+    assert "<code>tone-002</code>" in head
+    assert "<code>새 말투 안내</code>" in head
 
 
 def test_html__says_so_where_nothing_was_compared():

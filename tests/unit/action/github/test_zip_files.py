@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.action.github.zip_file import read_members
+from lm_eval_so.action.github.artifacts import read_members
 from lm_eval_so.errors import PublishError
 
 NAMES = ("report.json", "comparison.json")

@@ -1,0 +1,197 @@
+"""The rules of a measurement: main's gate, metrics, baseline and repeats over what a pull request brings.
+
+Code is never main's: where a metric's plugin was changed, its fingerprint is another one, and the metric is
+incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is left to the
+pull request's own definition, which is incomparable, too.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Literal
+
+from lm_eval_so.comparator.baseline.find import Place
+from lm_eval_so.core.config.gate import GateMetricSection, GateSection
+from lm_eval_so.core.config.model import Config, MetricSection
+from lm_eval_so.core.config.places import ReadFile
+from lm_eval_so.core.config.yaml_lines import Located, Path_
+from lm_eval_so.core.git import CommitFiles, NotServed
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
+from lm_eval_so.pipeline.rules.case_list import Cases, samples_file
+from lm_eval_so.pipeline.rules.rule_changes import config_changes
+
+Limits = Mapping[str, GateMetricSection]
+_OF_METRIC = re.compile(r"metrics\[(\d+)\]")
+_QUARANTINE = "quarantine"
+_SECTIONS = frozenset({"metrics", "gate", "baseline"})
+"""Sections of the config that are main's as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Rules of a pull request's measurement, and those that it brings itself."""
+
+    by: Literal["base", "strict", "head"]
+    """Side whose rules decide."""
+    config: Config
+    """Config by which it is measured and judged."""
+    head: Config
+    """Config that the pull request brings."""
+    main: Config | None = None
+    """Main's config, with main's files; None if it could not be read."""
+    commit: str | None = None
+    """The base commit; None if it is not known."""
+    read: ReadFile = field(default=lambda _: None, repr=False)
+    """Reader of files of the base commit."""
+    why: Reason | None = None
+    """Reason why main's config could not be read."""
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Metrics of main that cannot be measured here, by id, with the problem."""
+    own_place: Place | None = None
+    """Place of the baseline that the pull request names; None: that of main."""
+    cases: Cases | None = None
+    """Differences between the cases of both; None until the dataset is there, or if there is none."""
+
+    @property
+    def lost(self) -> Limits:
+        """Limits of main's metrics that are not measured at all."""
+        given = (self.main.gate.metrics if self.main else None) or {}
+        measured = {metric.id for metric in self.config.metrics}
+        return {key: limits for key, limits in given.items() if key not in measured}
+
+    @property
+    def own_metrics(self) -> frozenset[str]:
+        """Ids of metrics that main does not have."""
+        if self.main is None:
+            return frozenset()
+        known = {metric.id for metric in self.main.metrics}
+        return frozenset(metric.id for metric in self.head.metrics if metric.id not in known)
+
+
+def take_rules(
+    head: Config, source: Source, base: CommitFiles | None, *, why: Reason | None = None
+) -> Rules | None:
+    """Take the rules of the base commit for a pull request's measurement.
+
+    Args:
+        head: Config of the pull request, without problems, its plugins loaded.
+        source: Everything else that it was read from.
+        base: The base commit, of which a pull request chooses nothing; None if nobody knows it.
+        why: Reason why it is not known.
+
+    Returns:
+        None if main lets each pull request bring its own rules.
+    """
+    if base is None:
+        return Rules(by="head", config=head, head=head, why=why)
+    commit = base.commit
+    try:
+        main = read_base_config(source, base)
+        if main.gate.rules == "head":
+            return None
+        return _rules(head, main, source, commit, cache(base.read))
+    except RefusedError as refused:
+        why = refused.why
+    except NotServed as error:
+        why = Reason(code="base_refused", figures={"problem": str(error)})
+    return Rules(by="head", config=head, head=head, commit=commit, why=why)
+
+
+def _rules(head: Config, main: Config, source: Source, commit: str, read: ReadFile) -> Rules:
+    """Return main's rules over a config; a file that is not served is found here, before anything is asked."""
+    read(samples_file(main))
+    readers = dict.fromkeys([_QUARANTINE, *(metric.id for metric in main.metrics)], read)
+    main.reading(readers)
+    config, unmeasured = head, dict[str, str]()
+    file = main.gate.quarantine
+    is_other = main.read_for(_QUARANTINE, file) != head.read_for(_QUARANTINE, file)
+    if is_other or config_changes(main, head):
+        unmeasured = _unmeasured(main, source.environ)
+        kept = {user: each for user, each in readers.items() if user not in unmeasured}
+        config = _ruled(head, main, unmeasured).reading(kept)
+    return Rules(
+        by="strict" if main.gate.rules == "strict" else "base",
+        config=config,
+        head=head,
+        main=main,
+        commit=commit,
+        read=read,
+        unmeasured=unmeasured,
+    )
+
+
+def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the metrics of main that cannot be measured here, with the first problem of each."""
+    ungated = main.model_copy(update={"gate": GateSection()})
+    found: dict[str, str] = {}
+    for problem in evaluation.check(ungated, environ=environ):
+        place = _OF_METRIC.match(problem.where.key or "") if problem.where else None
+        if place is not None and int(place[1]) < len(main.metrics):
+            found.setdefault(main.metrics[int(place[1])].id, problem.what)
+    return found
+
+
+def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
+    """Return the config of a pull request with the rules of main."""
+    own = {metric.id: place for place, metric in enumerate(head.metrics)}
+    chosen: list[tuple[Config, int]] = [
+        (head, own[metric.id]) if metric.id in unmeasured else (main, place)
+        for place, metric in enumerate(main.metrics)
+        if metric.id not in unmeasured or metric.id in own
+    ]
+    known = {metric.id for metric in main.metrics}
+    chosen += [(head, place) for key, place in own.items() if key not in known]
+    metrics = _together([config.metrics[place] for config, place in chosen])
+    run = head.run.model_copy(update={"repeats": main.run.repeats})
+    gate = _gate(main, head, frozenset(metric.id for metric in metrics))
+    update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
+    return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
+
+
+def _gate(main: Config, head: Config, measured: Collection[str]) -> GateSection:
+    """Return main's gate as it can be asked: of metrics that are measured, and in no rounds by a batch service."""
+    gate, limits = main.gate, main.gate.metrics
+    if limits is not None:
+        limits = {key: each for key, each in limits.items() if key in measured}
+    can_stop = head.run.executor != "batch"
+    return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
+
+
+def _together(metrics: Sequence[MetricSection]) -> list[MetricSection]:
+    """Return metrics of two configs as those of one."""
+    copies = [metric.model_copy() for metric in metrics]
+    names = {metric.id: metric.name for metric in copies}
+    for metric in copies:
+        metric.share_name(names)
+    return copies
+
+
+def _located(head: Config, main: Config, metrics: Sequence[tuple[Config, int]]) -> Located:
+    """Return the values of both files, the places that the head's has, and the texts that variables replaced."""
+    to = {(config is main, old): new for new, (config, old) in enumerate(metrics)}
+
+    def moved(path: Path_, *, is_main: bool) -> Path_ | None:
+        if path[:1] == ("metrics",) and len(path) > 1 and isinstance(path[1], int):
+            place = to.get((is_main, path[1]))
+            return None if place is None else ("metrics", place, *path[2:])
+        return path if (not _SECTIONS.isdisjoint(path[:1])) is is_main else None
+
+    written = {
+        at: text
+        for config in (head, main)
+        for path, text in config.located.written.items()
+        if (at := moved(path, is_main=config is main)) is not None
+    }
+    places = {
+        at: place
+        for path, place in head.located.places.items()
+        if (at := moved(path, is_main=False)) is not None
+    }
+    given = head.located.values
+    values = {key: each for key, each in given.items() if key not in _SECTIONS}
+    values |= {key: each for key, each in main.located.values.items() if key in _SECTIONS}
+    values["metrics"] = [config.located.values["metrics"][place] for config, place in metrics]
+    return replace(head.located, values=values, written=written, places=places)

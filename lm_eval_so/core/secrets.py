@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -46,15 +45,6 @@ _KEY_SHAPES = re.compile(
 )
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _QUERY_VALUE = re.compile(r"(?<==)[^&#]+")
-_DOUBTFUL = re.compile(
-    r"auth|bearer|api.?key|(?<![a-z])key(?![a-z])|token(?!s)|secret|pass(?:w|phrase)|pwd|cookie"
-    r"|credential|private|signature|header|query|://[^/\s]*@|://\S*\?",
-    re.IGNORECASE,
-)
-"""Keys and values of the config that may hold a secret."""
-_NAMES_ONE = re.compile(r"_(?:env|file)[.=]")
-"""Key whose value names a variable or a file, and is no secret itself."""
-_HIDDEN = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +90,9 @@ class Redactor:
 
     def joined(self, other: "Redactor") -> "Redactor":
         """Return a redactor that removes the secrets of both."""
-
-        def both(
-            one: tuple[tuple[str, str], ...], two: tuple[tuple[str, str], ...]
-        ) -> tuple[tuple[str, str], ...]:
-            return tuple(sorted({*one, *two}, key=lambda pair: (-len(pair[0]), pair)))
-
-        return Redactor(
-            secrets=both(self.secrets, other.secrets), encoded=both(self.encoded, other.encoded)
-        )
+        forms = {**dict(other.secrets), **dict(self.secrets)}
+        cores = {**dict(other.encoded), **dict(self.encoded)}
+        return _redactor(forms, cores, self.values | other.values)
 
     def redact_counting(self, text: str) -> tuple[str, int]:
         """Replace secrets as `redact` does, and count the replacements."""
@@ -331,8 +315,17 @@ def make_redactor(
             forms.setdefault(form, name)
         for core in _base64_cores(value):
             cores.setdefault(core, name)
-    pieces = _pieces({**cores, **forms})
-    return Redactor(_longest_first(forms), _longest_first(cores), pieces, frozenset(values))
+    return _redactor(forms, cores, frozenset(values))
+
+
+def _redactor(
+    forms: Mapping[str, str], cores: Mapping[str, str], values: frozenset[str]
+) -> Redactor:
+    ordered = (
+        sorted(each.items(), key=lambda pair: (-len(pair[0]), pair)) for each in (forms, cores)
+    )
+    secrets, encoded = map(tuple, ordered)
+    return Redactor(secrets, encoded, _pieces({**cores, **forms}), values)
 
 
 def _pieces(names: Mapping[str, str]) -> dict[str, tuple[tuple[str, int, str], ...]]:
@@ -367,44 +360,3 @@ def _base64_cores(value: str) -> Iterator[str]:
         yield core
         yield core.translate(_URL_SAFE)
         yield quote(core, safe="")
-
-
-def _longest_first(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(names.items(), key=lambda pair: -len(pair[0])))
-
-
-def command_line(
-    name: str,
-    config: str | Path,
-    *,
-    options: Mapping[str, object] | None = None,
-    overrides: Iterable[str] = (),
-    plugins: Iterable[str | Path] = (),
-) -> str:
-    """Return a command line to paste, quoted for the shell, without possible secrets.
-
-    Args:
-        name: Name of the command, as "baseline update".
-        config: Config file, as given.
-        options: Other options: None and False are left out; True is a flag, or an argument.
-        overrides: Texts of `--set`; the value of a possible secret is left out.
-        plugins: Files of `--plugin`.
-    """
-    from shlex import join  # noqa: PLC0415 - not for --help
-
-    words = ["lm-eval-so", *name.split(), "-c", str(config)]
-    for option, value in (options or {}).items():
-        if value is not None and value is not False:
-            words += [option] if value is True else [option, str(value)]
-    for override in overrides:
-        words += ["--set", _shown(override)]
-    for plugin in plugins:
-        words += ["--plugin", str(plugin)]
-    return join(words)
-
-
-def _shown(override: str) -> str:
-    key, equals, _ = override.partition("=")
-    if _DOUBTFUL.search(override) and not _NAMES_ONE.search(key + equals):
-        return key + equals + _HIDDEN
-    return override

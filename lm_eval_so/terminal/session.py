@@ -72,6 +72,7 @@ class Session:
     def under(self, config: Config) -> "Session":
         """Return this session with another config, as by other rules; the secrets of both are known."""
         redactor = config_redactor(config, self.environ, runs_code=True)
+        _mask(self.environ, redactor)
         return replace(self, config=config, redactor=self.redactor.joined(redactor))
 
     def refuse(self, found: Sequence[Problem] = ()) -> None:

@@ -9,7 +9,7 @@ from typing import Self
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import BackendSection, Config
-from lm_eval_so.core.config.pasted import command_line
+from lm_eval_so.core.text.pasted import command_line
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.run import DatasetRef
 from lm_eval_so.core.records.sample import TestSample

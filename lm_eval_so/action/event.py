@@ -300,7 +300,7 @@ def _dispatch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[st
     default = _default_branch(payload)
     if default is not None and environ.get("GITHUB_REF") == f"refs/heads/{default}":
         return {
-            "base": Base(rule=BaseRule.HEAD),
+            "base": Base(rule=BaseRule.HEAD, ref=default),
             "may_be_baseline": True,
             "takes_pull_number": True,
         }

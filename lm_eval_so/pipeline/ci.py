@@ -120,7 +120,7 @@ def make_plan(
     else:
         wanted = Wanted(explicit=options.baseline or inputs.baseline)
         place = find_place(config, activity, base, wanted)
-        may_be_baseline = activity.may_be_baseline
+        may_be_baseline = activity.may_be_baseline and not activity.is_proposal
         origin = Origin(
             suite_id=around.suite_id(config.suite),
             commit=origin.commit or activity.commit,

@@ -13,6 +13,7 @@ from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
 from servers.runner_log import split_masks
+from servers.runs import rows
 
 from lm_eval_so.testing import Reply
 
@@ -175,7 +176,7 @@ def test_ci__what_github_takes_no_more_costs_no_verdict(
 
 
 @pytest.mark.parametrize("is_served", [False, True])
-def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
+def test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count(
     place: Checkout, is_served: bool
 ) -> None:
     place.is_worse = True
@@ -185,6 +186,10 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     report = json.loads(baseline.read_text(encoding="utf-8"))
     report["samples"]["scores"]["exact_match"] = [0.0] * N  # as if it had always been bad
     baseline.write_text(json.dumps(report), encoding="utf-8")
+    config, data = place.folder / "lm-eval-so.yaml", place.folder / "data/test.jsonl"
+    config.write_text(config.read_text("utf-8").replace("margin: 0.05", "margin: 0.9"), "utf-8")
+    lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
+    data.write_text("".join(lines[2:]), encoding="utf-8")  # without q0 and q1
     place.commit("cheat")
     checkout = place.fetch(1)
     done = checkout.ci()
@@ -192,10 +197,18 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     outputs = checkout.outputs()
     if is_served:
         assert (outputs["verdict"], outputs["baseline_source"]) == ("regression", "git")
+        asked = {row["sample_id"] for row in rows(checkout.folder / "lm-eval-so-report/run")}
+        assert asked == {f"q{i}" for i in range(N)}
+        [body] = place.hub.bodies(7).values()
+        told = "exact_match의 margin 0.05 → 0.9; 케이스 2개 삭제"
+        assert f"main의 규칙: 회귀. 이 PR의 규칙: 통과 ({told})." in body
         return
     assert (outputs["verdict"], outputs["baseline_source"]) == ("incomparable", "none")
     assert "to compare with it" not in done.stderr
     [body] = place.hub.bodies(7).values()
+    first = next(line for line in body.splitlines() if line.startswith("### "))
+    assert first.startswith("### ⚪ ")
+    assert "이 PR의 규칙으로 판정" in first
     said = body.split("\n\n")[1].partition(" [")[0]
     assert "git에서 베이스 커밋을 찾을 수 없고" in said
     assert "fetch-depth: 2" in said

@@ -384,7 +384,9 @@ def test_action__another_checkout_on_an_event_of_main_makes_no_baseline(place: C
         done = push(place, update_baseline="always", event=event, sha=of_main)
         assert done.returncode == 0, done.stderr
         assert "the baseline stays as it is: another commit is checked out than" in done.stderr
-        assert answers(place.folder / "lm-eval-so-report/report.json") == {1}
+        report = place.folder / "lm-eval-so-report/report.json"
+        assert answers(report) == {1}
+        assert json.loads(report.read_text(encoding="utf-8"))["experiment"]["eligible"] is False
         assert git("status", "--porcelain", cwd=place.folder) == ""
 
     # main moved on since the event, and the workflow checks out the branch

@@ -100,11 +100,14 @@ class Pull:
         }
         return make_config(values, folder=self.workspace)
 
-    def found(self, explicit: str | None = None, **config: Any) -> str:
+    def found(
+        self, explicit: str | None = None, activity: Activity | None = None, **config: Any
+    ) -> str:
         """Return which baseline is found, and where, or why there is none."""
         made = self.config(**config)
         file = self.workspace / explicit if explicit else None
-        place = find_place(made, self.activity, self.base(), Wanted(explicit=file))
+        base = self.base(activity) if activity else self.base()
+        place = find_place(made, activity or self.activity, base, Wanted(explicit=file))
         report, where = find_baseline(made, place, is_demanded=True)
         if report is None:
             return f"none: {where.reason.code if where.reason else 'not there'}"

@@ -218,7 +218,7 @@ def _refuse_unusual_end(file: BinaryIO) -> None:
 def _refuse_overlap(members: list[zipfile.ZipInfo], *, end: int) -> None:
     """Refuse files that share bytes, by which a small archive unpacks to a huge one."""
     for before, after in pairwise([*sorted(_spans(members)), (end, end)]):
-        if before[0] < 0 or after[0] < before[1]:
+        if after[0] < before[1]:
             raise _unusable("files in it share their bytes")
 
 

@@ -132,13 +132,19 @@ def prose(text: str) -> Safe:
     return Safe(" ".join(shown))
 
 
-def fit(text: str, units: int) -> Safe:
-    """Return a sentence as `prose` does, cut to a number of UTF-16 units."""
-    graphemes = units
-    shown = prose(cut(text, graphemes))
+def fit(text: str, units: int, *, quoted: bool = False) -> Safe:
+    """Return a sentence as `prose` does, cut to a number of UTF-16 units.
+
+    Args:
+        text: The sentence.
+        units: The number.
+        quoted: Whether all of it is shown as one code span, since the words are not ours.
+    """
+    show, graphemes = inline if quoted else prose, units
+    shown = show(cut(text, graphemes))
     while utf16_units(shown) > units and graphemes:
         graphemes //= 2
-        shown = prose(cut(text, graphemes))
+        shown = show(cut(text, graphemes))
     return shown
 
 

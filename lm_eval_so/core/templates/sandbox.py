@@ -152,10 +152,10 @@ def _shown(value: object, redact: Callable[[str], str]) -> object:
 
 
 def _redacting(step: Callable[..., str], redact: Callable[[str], str]) -> Callable[..., str]:
-    def escape(value: object, *options: Any) -> str:
+    def escape(value: object, *options: Any, **named: Any) -> str:
         if not isinstance(value, str):
             raise TypeError(f"a template gives {type(value).__name__} to {step.__name__}")
-        return step(redact(value), *options)
+        return step(redact(value), *options, **named)
 
     return escape
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, BaseRule
+from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.action.inputs import BaselineSource
 from lm_eval_so.comparator.baseline.find import Place, StoredReports, as_anchored, relative_to
 from lm_eval_so.core import git
@@ -154,6 +154,22 @@ def is_of_event(activity: Activity, *, cwd: Path) -> bool:
     if kind or not branch:
         return False
     return git.find_commit(f"refs/remotes/origin/{branch}", cwd=cwd) == here
+
+
+def as_checked_out(activity: Activity, *, cwd: Path) -> Activity:
+    """Return the task for what is checked out.
+
+    An event of main that measures another commit, as a maintainer does with a fork's pull request,
+    measures a proposal: it is held against what main has, and brings no baseline of its own.
+
+    Args:
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    if not activity.may_be_baseline or is_of_event(activity, cwd=cwd):
+        return activity
+    base = Base(rule=BaseRule.MERGE_BASE, ref=activity.base.ref)
+    return replace(activity, base=base, is_proposal=True)
 
 
 def is_brought(file: Path, activity: Activity, *, cwd: Path) -> bool:

@@ -99,7 +99,7 @@ def _keys_beside_a_fork(config: Config, around: Surroundings) -> Problem | None:
 
 def _keys_of(around: Surroundings) -> list[str]:
     """Return the variables with something secret, but for tokens that can do nothing."""
-    spared = _OF_GITHUB if around.activity.is_proposal else frozenset()
+    spared = _OF_GITHUB if around.activity.event == "pull_request" else frozenset()
     return [name for name in secret_variables(around.environ) if name not in spared]
 
 

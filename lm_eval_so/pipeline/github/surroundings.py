@@ -16,7 +16,7 @@ from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
-from lm_eval_so.pipeline.github.baseline_place import Wanted, find_place
+from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
@@ -101,7 +101,7 @@ def read_surroundings(environ: dict[str, str]) -> Surroundings:
         key = inputs.secrets.openai_api_key
         if key and not environ.get("OPENAI_API_KEY"):
             environ = {**environ, "OPENAI_API_KEY": key}
-    activity = find_activity(environ, read_event(environ))
+    activity = as_checked_out(find_activity(environ, read_event(environ)), cwd=workspace)
     return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)
 
 

@@ -54,9 +54,9 @@ def with_cases(config: Config, tell: Listener, plan: Plan, folder: Path) -> tupl
         DatasetError: If the dataset cannot be used.
     """
     rules = plan.rules
-    if rules is None or rules.main is None:
+    if rules is None or rules.cases_of_main is None:
         return config, plan
-    found = find_cases(config, rules.main, rules.read)
+    found = find_cases(config, rules.cases_of_main)
     if found is None:
         return config, plan
     cases, lines = found

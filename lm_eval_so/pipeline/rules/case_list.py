@@ -14,7 +14,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.places import ReadFile
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset, read_sample
 from lm_eval_so.core.files import copy_atomic, read_bytes, read_lines, write_atomic
-from lm_eval_so.core.hashing import revision
+from lm_eval_so.core.hashing import digest_bytes, revision
 from lm_eval_so.core.records.codec import dump_line, parse_json
 from lm_eval_so.core.records.measured_with import RuleChange
 from lm_eval_so.core.records.sample import TestSample
@@ -63,33 +63,56 @@ class _Kept:
     group: str | None
 
 
-def find_cases(
-    config: Config, main: Config, read: ReadFile
-) -> tuple[Cases, Sequence[bytes]] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainCases:
+    """Test cases of main, in the base commit; a dataset may be large, so it is not kept."""
+
+    config: Config
+    """Main's config."""
+    file: Path
+    digest: str
+    """Digest of the file."""
+    read: ReadFile = field(repr=False)
+    """Reader of files of the base commit."""
+
+
+def main_cases(main: Config, read: ReadFile) -> MainCases | None:
+    """Return the test cases of main; None if the base commit has no such file.
+
+    Args:
+        main: Main's config.
+        read: Reader of files of the base commit.
+    """
+    file = _samples_file(main)
+    data = read(file)
+    if data is None:
+        return None
+    return MainCases(config=main, file=file, digest=digest_bytes(data), read=read)
+
+
+def find_cases(config: Config, main: MainCases) -> tuple[Cases, Sequence[bytes]] | None:
     """Find how the cases of a pull request differ from main's.
 
     Args:
         config: Config whose dataset is that of the pull request.
-        main: Main's config.
-        read: Reader of files of the base commit.
+        main: The cases of main.
 
     Returns:
         The differences, and the lines of the dataset with all that main has; None if both are the same, or
-        if main has no dataset that can be read.
+        if main's dataset is none.
 
     Raises:
         DatasetError: If the dataset of the pull request cannot be used.
     """
-    file = samples_file(config)
-    before = read(samples_file(main))
-    if before is None or not file.is_file() or before == read_bytes(file):
+    file = _samples_file(config)
+    if not file.is_file() or main.digest == digest_bytes(read_bytes(file)):
         return None
     load_dataset(file)  # tells all that is wrong with it
     try:
-        kept = dict(_read(before))
+        kept = dict(_read(main.read(main.file) or b""))
     except InputError:
         return None
-    return _compare(kept, file, main)
+    return _compare(kept, file, main.config)
 
 
 def write_cases(lines: Sequence[bytes], config: Config, folder: Path) -> Config:
@@ -111,7 +134,7 @@ def write_cases(lines: Sequence[bytes], config: Config, folder: Path) -> Config:
     return config.model_copy(update={"dataset": section})
 
 
-def samples_file(config: Config) -> Path:
+def _samples_file(config: Config) -> Path:
     """Return the file with the samples of a config's dataset, which need not be there."""
     path = config.resolve(config.dataset.path)
     return path if path.suffix == Path(SAMPLES_FILE).suffix else path / SAMPLES_FILE

@@ -9,18 +9,19 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import Place
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config, MetricSection
-from lm_eval_so.core.config.places import ReadFile
 from lm_eval_so.core.config.yaml_lines import Located, Path_
 from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
-from lm_eval_so.pipeline.rules.case_list import Cases, samples_file
+from lm_eval_so.pipeline.rules.case_list import Cases, MainCases, main_cases
+from lm_eval_so.pipeline.rules.metric_code import changed_code
 from lm_eval_so.pipeline.rules.rule_changes import config_changes
 
 Limits = Mapping[str, GateMetricSection]
@@ -44,12 +45,14 @@ class Rules:
     """Main's config, with main's files; None if it could not be read."""
     commit: str | None = None
     """The base commit; None if it is not known."""
-    read: ReadFile = field(default=lambda _: None, repr=False)
-    """Reader of files of the base commit."""
+    cases_of_main: MainCases | None = None
+    """Main's test cases; None if main has none that can be read."""
     why: Reason | None = None
     """Reason why main's config could not be read."""
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     """Metrics of main that cannot be measured here, by id, with the problem."""
+    code: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    """Metrics of main whose code the pull request changes, by id: a file, and a digest of it."""
     own_place: Place | None = None
     """Place of the baseline that the pull request names; None: that of main."""
     cases: Cases | None = None
@@ -92,7 +95,7 @@ def take_rules(
         main = read_base_config(source, base)
         if main.gate.rules == "head":
             return None
-        return _rules(head, main, source, commit, cache(base.read))
+        return _rules(head, main, source, base)
     except RefusedError as refused:
         why = refused.why
     except NotServed as error:
@@ -100,9 +103,9 @@ def take_rules(
     return Rules(by="head", config=head, head=head, commit=commit, why=why)
 
 
-def _rules(head: Config, main: Config, source: Source, commit: str, read: ReadFile) -> Rules:
+def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rules:
     """Return main's rules over a config; a file that is not served is found here, before anything is asked."""
-    read(samples_file(main))
+    read = cache(base.read)
     readers = dict.fromkeys([_QUARANTINE, *(metric.id for metric in main.metrics)], read)
     main.reading(readers)
     config, unmeasured = head, dict[str, str]()
@@ -117,9 +120,14 @@ def _rules(head: Config, main: Config, source: Source, commit: str, read: ReadFi
         config=config,
         head=head,
         main=main,
-        commit=commit,
-        read=read,
+        commit=base.commit,
         unmeasured=unmeasured,
+        code=changed_code(
+            (metric for metric in main.metrics if metric.id not in unmeasured),
+            read,
+            folder=head.folder,
+        ),
+        cases_of_main=main_cases(main, base.read),
     )
 
 

@@ -19,6 +19,7 @@ from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import InputError
 from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.case_list import MOST_NAMED
+from lm_eval_so.pipeline.rules.metric_code import with_code
 from lm_eval_so.pipeline.rules.rule_changes import config_changes, in_order
 from lm_eval_so.pipeline.rules.take_rules import Rules
 
@@ -30,7 +31,7 @@ _LONGEST_WHY: Final = 120
 
 
 def seen_by_main(rules: Rules | None, report: EvaluationReport) -> EvaluationReport:
-    """Return a report without the cases and metrics that main does not have.
+    """Return a report without the cases and metrics that main does not have, and with what changed code measures.
 
     Args:
         rules: The rules; None: the report stays as it is.
@@ -40,10 +41,10 @@ def seen_by_main(rules: Rules | None, report: EvaluationReport) -> EvaluationRep
         return report
     added, own = rules.cases.added if rules.cases else frozenset(), rules.own_metrics
     report = _without(report, added)
-    if not own & report.metrics.keys():
+    if not (own | rules.code.keys()) & report.metrics.keys():
         return report
     kept = {key: summary for key, summary in report.metrics.items() if key not in own}
-    return replace(report, metrics=kept)
+    return replace(report, metrics=with_code(kept, rules.code))
 
 
 def told_with_rules(
@@ -194,6 +195,8 @@ def _changes(rules: Rules, report: EvaluationReport, resources: Resources) -> It
     for key, why in rules.unmeasured.items():
         told = one_line(redact(why), _LONGEST_WHY)
         yield RuleChange(kind="metric_unmeasured", effect="other", key=key, base=told)
+    for key, (file, _) in rules.code.items():
+        yield RuleChange(kind="file", effect="other", key=file.name, metric=key)
     yield from _of_quarantine(rules, resources)
     yield from rules.cases.changes if rules.cases else ()
 

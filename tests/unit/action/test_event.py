@@ -78,7 +78,7 @@ def test_find_activity__foreign_code(payload, environ):
         ("push", {"before": "0" * 40}, "main", ("commit", None, None), True, None, False),
         ("push", {}, "feature/x", ("merge_base", None, "main"), False, "o:feature/x", False),
         ("schedule", {}, "main", ("head", None, None), True, None, False),
-        ("workflow_dispatch", {}, "main", ("head", None, None), True, None, True),
+        ("workflow_dispatch", {}, "main", ("head", None, "main"), True, None, True),
         ("workflow_dispatch", {}, "x", ("merge_base", None, "main"), False, None, True),
         (
             "merge_group",

@@ -75,6 +75,7 @@ def test_read_records__of_an_honest_run() -> None:
             "no id of a metric",
         ),
         (files(changed(VERDICT, "candidate_digest", value="0" * 64)), "about another report"),
+        (files(changed(VERDICT, "metrics", value={"x" * 99_999: {}})), "metrics.xxx"),
         (files(report=changed(NOW, "samples", "revs", value=[])), "report.json  samples.revs"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

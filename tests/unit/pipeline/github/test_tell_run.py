@@ -49,6 +49,8 @@ class Place:
     hub: FakeGitHub
     told: list[Any] = field(default_factory=list)
     event: str = "workflow_run"
+    run: int | None = 6
+    """Run that the event names."""
 
     def tell(self, **inputs: str) -> Any:
         environ = self.environ(**inputs)
@@ -57,7 +59,7 @@ class Place:
         return tell_run(resources)
 
     def environ(self, **inputs: str) -> dict[str, str]:
-        (self.folder / "event.json").write_text(json.dumps({"workflow_run": {"id": 6}}))
+        (self.folder / "event.json").write_text(json.dumps({"workflow_run": {"id": self.run}}))
         given = {"command": "comment", "artifact_name": "results", "github_token": "t", **inputs}
         return {
             "GITHUB_ACTIONS": "true",
@@ -186,6 +188,10 @@ def too_long() -> bytes:
     return bytes(made)
 
 
+only = replace(VERDICT.metrics["exact_match"], candidate=1e308)
+unfit = replace(VERDICT, metrics={"exact_match": only})
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -198,6 +204,7 @@ def too_long() -> bytes:
         (packed(comparison="[" * 100_000), "nested too deeply"),
         (packed(report=make_report({"exact_match": [1] * 60})), "about another report"),
         (packed(comparison=replace(VERDICT, suite_id="nightly.yml/a/b")), "none of evaluate.yml"),
+        (packed(comparison=unfit), "OverflowError while its comment is made"),
         (b"no zip", "no plain zip file"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -226,6 +233,17 @@ def test_tell_run__of_several_pull_requests_takes_the_one_into_the_measured_base
     assert ("several pull requests" in place.texts(Warned)) == (pull is None)
 
 
+def test_tell_run__by_hand_tells_of_the_run_and_the_suite_that_are_named(place):
+    place.event, place.run = "workflow_dispatch", 5
+    place.hub.add_run(6, head_sha=HEAD)
+    place.hub.add_artifact(6, "results", packed())
+    state = State(run=6, attempt=1, job="x", head=HEAD)
+    place.hub.add_comment(99, f"{marker('shop')}\n{state.line()}\nby the run itself")
+    place.tell(run_id="6", suite_id="Shop")
+    assert place.writes == []
+    assert "has written" in place.texts(Noticed)
+
+
 @pytest.mark.parametrize(
     ("event", "inputs", "why"),
     [
@@ -235,10 +253,12 @@ def test_tell_run__of_several_pull_requests_takes_the_one_into_the_measured_base
         ("workflow_run", {"artifact_name": ""}, "needs artifact_name"),
         ("workflow_run", {"github_token": ""}, "needs github_token"),
         ("workflow_run", {"run_id": "0"}, "run_id"),
+        ("workflow_dispatch", {}, "knows no run"),
     ],
 )
 def test_tell_run__in_the_wrong_place_is_refused_before_any_call(place, event, inputs, why):
     place.event = event
+    place.run = None if event == "workflow_dispatch" else 6
     with pytest.raises(UsageError, match=why):
         place.tell(**inputs)
     assert place.hub.requests == []
@@ -275,3 +295,4 @@ def test_ci__on_workflow_run_does_what_the_input_says(place, inputs, exit_code, 
     assert told in done.stderr
     assert place.output("verdict") == ("error" if exit_code else "skipped")
     assert bool(place.hub.requests) == (exit_code == 0)
+    assert place.writes == []

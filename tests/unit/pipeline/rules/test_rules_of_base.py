@@ -18,10 +18,12 @@ from lm_eval_so.core.git import files_of
 from lm_eval_so.core.records.codec import dump_line, dumps
 from lm_eval_so.core.records.comparison import Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.rules_text import change_text
 from lm_eval_so.errors import NoBaseline
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
+from lm_eval_so.pipeline.measure.answers import plan_answers
 from lm_eval_so.pipeline.measure.measure import measure
 from lm_eval_so.pipeline.measure.plan import Plan
 from lm_eval_so.pipeline.rules.take_rules import take_rules
@@ -389,6 +391,45 @@ async def test_unmeasured__a_metric_of_main_without_its_file_fails_nobody_silent
     assert found.metrics["helpful"].reason == "metric_missing_candidate"
     told = "helpful of main cannot be measured here: no rubric file rubric.md"
     assert told in names(found)
+
+
+PLUGIN = """\
+from lm_eval_so.evaluator.metrics.base import Metric
+
+
+class SameAsExpected(Metric):
+    def score(self, sample, run):
+        return self.make_score(sample, value=run.text == sample.expected)
+"""
+
+
+async def test_code__of_a_metric_that_the_pull_request_changes_is_comparable_no_more(
+    team: Team,
+) -> None:
+    file = team.folder / "same.py"
+    file.write_text(PLUGIN)
+    load_plugins([file])
+    config = settings(metrics=["same_as_expected"])
+    await team.merge(config)
+    assert (await team.propose(config)).exit_code == 1
+    file.write_text(PLUGIN.replace("run.text == sample.expected", "True"))
+    found = await team.propose(config)
+    assert (found.verdict, found.exit_code) == (Verdict.INCOMPARABLE, 3)
+    assert names(found) == ["same.py of same_as_expected changed"]
+
+
+async def test_plan__counts_the_cases_of_main_and_writes_nothing(team: Team) -> None:
+    await team.merge(settings())
+    head = team.write(settings(), (), without(MANY))
+    base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ={})
+    rules = take_rules(head, source, base)
+    assert rules is not None
+    run = team.folder / "planned/run"
+    plan = Plan(run=run, reports=run.parent, rules=rules, baseline=Place(files=base))
+    planned = await plan_answers(rules.config, resources(), plan)
+    assert planned.to_ask == N
+    assert not run.parent.exists()
 
 
 UNREAD = {

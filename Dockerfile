@@ -26,7 +26,7 @@ ENV PYTHONPYCACHEPREFIX=/opt/lm-eval-so/bytecode
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
  && pip --python /opt/lm-eval-so/bin/python install --no-compile --no-deps --no-index /wheel/*.whl \
  && rm -rf "$PYTHONPYCACHEPREFIX" \
- && PYTHONHASHSEED=0 /opt/lm-eval-so/bin/python scripts/bytecode.py
+ && PYTHONHASHSEED=0 /opt/lm-eval-so/bin/python -B scripts/bytecode.py
 
 FROM python:3.13-slim
 ARG VERSION=unreleased

@@ -1,99 +1,116 @@
 """The stages as functions, with the same arguments as the commands.
 
-They return records, raise the errors of `lm_eval_so.errors`, and never print or exit.
+They return records, raise the errors of `lm_eval_so.errors`, and never exit. In an interactive session, as
+a notebook, they show their progress.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.plan import take_baseline, take_report, wanted_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_by_default, compare_reports
-from lm_eval_so.pipeline.prepare import prepare, prepare_comparison, prepare_evaluation
+from lm_eval_so.pipeline.prepare import Source, prepare, prepare_comparison, prepare_evaluation
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
+from lm_eval_so.terminal.progress import open_progress
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.asking.resources import Resources
+    from lm_eval_so.core.records.dataset import DatasetInfo
+    from lm_eval_so.core.records.run import RunInfo
 
 __all__ = ["aevaluate", "agenerate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
 AnyPath = str | Path
+AnyConfig = AnyPath | Mapping[str, Any]
+"""A config file, or a mapping with the same keys."""
 T = TypeVar("T")
 
 
 async def agenerate(
-    config: AnyPath = CONFIG_FILE,
+    config: AnyConfig = CONFIG_FILE,
     *,
     out: AnyPath | None = None,
     force: bool = False,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
-) -> DatasetInfo:
+    progress: bool | None = None,
+) -> "DatasetInfo":
+    """Do what `generate` does, as a coroutine; the arguments are the same."""
+    found, resources = prepare(
+        _source(config),
+        os.environ,
+        overrides=overrides,
+        plugins=_paths(plugins),
+        needs={"generate"},
+    )
+    edits = generating.Edits.asked(force=force)
+    with _told(resources, progress) as told:
+        if not generating.has_model(found):
+            return generating.generate(found, told, out=_path(out), edits=edits).info
+        made = await generating.generate_with_model(found, told, out=_path(out), edits=edits)
+    return made.info
+
+
+def generate(
+    config: AnyConfig = CONFIG_FILE,
+    *,
+    out: AnyPath | None = None,
+    force: bool = False,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+    progress: bool | None = None,
+) -> "DatasetInfo":
     """Make the dataset of a config from its sources, and write the tests that it wants from documents.
 
+    Example:
+        >>> import lm_eval_so as so
+        >>> so.generate("lm-eval-so.yaml").counts
+
     Args:
-        config: Config file.
+        config: Config file, or a mapping with the same keys.
         out: Folder of the dataset; default: dataset.path.
         force: Replace samples that were edited by hand, and keep the edited file beside them.
-        overrides: `key.path=value` texts, over the file.
+        overrides: `key.path=value` texts, over the config.
         plugins: Python files with backends and metrics.
+        progress: Whether progress goes to stderr; default: in an interactive session.
 
     Raises:
         InputError: If config or sources cannot be used, or the samples were edited by hand.
         BackendError: If the model that writes cannot be reached or refuses the credentials.
         CannotMeasure: If the sources give no sample, or the budget was spent; what was written is kept.
     """
-    found, resources = prepare(
-        Path(config),
-        os.environ,
-        overrides=overrides,
-        plugins=map(Path, plugins),
-        needs={"generate"},
+    return _run(
+        lambda: agenerate(
+            config,
+            out=out,
+            force=force,
+            overrides=overrides,
+            plugins=plugins,
+            progress=progress,
+        )
     )
-    edits = generating.Edits.asked(force=force)
-    made = await generating.generate_with_model(found, resources, out=_path(out), edits=edits)
-    return made.info
-
-
-def generate(
-    config: AnyPath = CONFIG_FILE,
-    *,
-    out: AnyPath | None = None,
-    force: bool = False,
-    overrides: Sequence[str] = (),
-    plugins: Sequence[AnyPath] = (),
-) -> DatasetInfo:
-    """Like `agenerate`; where an event loop runs, only for a config without a model that writes."""
-    found, resources = prepare(
-        Path(config),
-        os.environ,
-        overrides=overrides,
-        plugins=map(Path, plugins),
-        needs={"generate"},
-    )
-    edits = generating.Edits.asked(force=force)
-    if not generating.has_model(found):
-        return generating.generate(found, resources, out=_path(out), edits=edits).info
-    made = _run(
-        lambda: generating.generate_with_model(found, resources, out=_path(out), edits=edits),
-        "agenerate",
-    )
-    return made.info
 
 
 async def arun(
-    config: AnyPath = CONFIG_FILE,
+    config: AnyConfig = CONFIG_FILE,
     *,
     out: AnyPath | None = None,
     fresh: bool = False,
@@ -101,25 +118,11 @@ async def arun(
     shard: str | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
-) -> RunInfo:
-    """Ask the chatbot every sample that has no answer yet.
-
-    Args:
-        config: Config file.
-        out: Folder of the run; default: `<run.out>/<backend.label>`, of a shard with "-2of3".
-        fresh: Put an earlier run in that folder aside.
-        keep_errors: Do not ask again what failed in an earlier run.
-        shard: Ask only this part of the dataset, as "2/3"; default: the whole.
-        overrides: `key.path=value` texts, over the file.
-        plugins: Python files with backends and metrics.
-
-    Raises:
-        InputError: If config or dataset cannot be used.
-        BackendError: If the chatbot cannot be reached or refuses the credentials.
-        CannotMeasure: If too many rows have no answer.
-    """
+    progress: bool | None = None,
+) -> "RunInfo":
+    """Do what `run` does, as a coroutine; the arguments are the same."""
     found, resources = prepare(
-        Path(config), os.environ, overrides=overrides, plugins=map(Path, plugins), needs={"run"}
+        _source(config), os.environ, overrides=overrides, plugins=_paths(plugins), needs={"run"}
     )
     options = running.RunOptions(
         out=_path(out),
@@ -127,11 +130,12 @@ async def arun(
         keep_errors=keep_errors,
         shard=running.Shard.parse(shard) if shard is not None else None,
     )
-    return await running.run(found, resources, options)
+    with _told(resources, progress) as told:
+        return await running.run(found, told, options)
 
 
 def run(
-    config: AnyPath = CONFIG_FILE,
+    config: AnyConfig = CONFIG_FILE,
     *,
     out: AnyPath | None = None,
     fresh: bool = False,
@@ -139,8 +143,29 @@ def run(
     shard: str | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
-) -> RunInfo:
-    """Like `arun`, where no event loop runs."""
+    progress: bool | None = None,
+) -> "RunInfo":
+    """Ask the chatbot every sample that has no answer yet.
+
+    Example:
+        >>> import lm_eval_so as so
+        >>> so.run("lm-eval-so.yaml", overrides=["backend.params.temperature=0.2"]).counts
+
+    Args:
+        config: Config file, or a mapping with the same keys.
+        out: Folder of the run; default: `<run.out>/<backend.label>`, of a shard with "-2of3".
+        fresh: Put an earlier run in that folder aside.
+        keep_errors: Do not ask again what failed in an earlier run.
+        shard: Ask only this part of the dataset, as "2/3"; default: the whole.
+        overrides: `key.path=value` texts, over the config.
+        plugins: Python files with backends and metrics.
+        progress: Whether progress goes to stderr; default: in an interactive session.
+
+    Raises:
+        InputError: If config or dataset cannot be used.
+        BackendError: If the chatbot cannot be reached or refuses the credentials.
+        CannotMeasure: If too many rows have no answer.
+    """
     return _run(
         lambda: arun(
             config,
@@ -150,57 +175,67 @@ def run(
             shard=shard,
             overrides=overrides,
             plugins=plugins,
-        ),
-        "arun",
+            progress=progress,
+        )
     )
 
 
 async def aevaluate(
-    config: AnyPath | None = None,
+    config: AnyConfig | None = None,
     *,
     dataset: AnyPath | None = None,
     runs: Sequence[AnyPath] = (),
     metrics: Sequence[str | Mapping[str, Any]] = (),
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
+    progress: bool | None = None,
+) -> EvaluationReport:
+    """Do what `evaluate` does, as a coroutine; the arguments are the same."""
+    found, resources = prepare_evaluation(
+        None if config is None else _source(config),
+        os.environ,
+        values=_values(dataset, metrics),
+        overrides=overrides,
+        plugins=_paths(plugins),
+    )
+    folders = [Path(path) for path in runs] or [running.run_folder(found)]
+    baseline = wanted_baseline(found)
+    inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
+    with _told(resources, progress) as told:
+        return await evaluating.evaluate(found, told, inputs)
+
+
+def evaluate(
+    config: AnyConfig | None = None,
+    *,
+    dataset: AnyPath | None = None,
+    runs: Sequence[AnyPath] = (),
+    metrics: Sequence[str | Mapping[str, Any]] = (),
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+    progress: bool | None = None,
 ) -> EvaluationReport:
     """Score the answers of one or more runs.
 
+    Example:
+        >>> import lm_eval_so as so
+        >>> report = so.evaluate("lm-eval-so.yaml", metrics=["exact_match"])
+        >>> report.metrics["exact_match"].mean
+
     Args:
-        config: Config file; not needed where dataset, runs and metrics are given.
+        config: Config file, or a mapping with the same keys; not needed where dataset, runs and metrics
+            are given.
         dataset: Dataset, over the config's.
         runs: Folders of runs; default: that of the config.
         metrics: Names, or mappings as in the config, over the config's.
-        overrides: `key.path=value` texts, over the file.
+        overrides: `key.path=value` texts, over the config.
         plugins: Python files with backends and metrics.
+        progress: Whether progress goes to stderr; default: in an interactive session.
 
     Raises:
         InputError: If config, dataset or runs cannot be used.
         CannotMeasure: If nothing could be scored.
     """
-    found, resources = prepare_evaluation(
-        _path(config),
-        os.environ,
-        values=_values(dataset, metrics),
-        overrides=overrides,
-        plugins=map(Path, plugins),
-    )
-    folders = [Path(path) for path in runs] or [running.run_folder(found)]
-    baseline = wanted_baseline(found)
-    inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
-    return await evaluating.evaluate(found, resources, inputs)
-
-
-def evaluate(
-    config: AnyPath | None = None,
-    *,
-    dataset: AnyPath | None = None,
-    runs: Sequence[AnyPath] = (),
-    metrics: Sequence[str | Mapping[str, Any]] = (),
-    overrides: Sequence[str] = (),
-    plugins: Sequence[AnyPath] = (),
-) -> EvaluationReport:
-    """Like `aevaluate`, where no event loop runs."""
     return _run(
         lambda: aevaluate(
             config,
@@ -209,8 +244,8 @@ def evaluate(
             metrics=metrics,
             overrides=overrides,
             plugins=plugins,
-        ),
-        "aevaluate",
+            progress=progress,
+        )
     )
 
 
@@ -219,25 +254,31 @@ def compare(
     *,
     baseline: EvaluationReport | AnyPath | None = None,
     baseline_ref: str | None = None,
-    config: AnyPath | None = None,
+    config: AnyConfig | None = None,
     overrides: Sequence[str] = (),
     language: Language = Language.EN,
 ) -> Comparison:
     """Compare a report with a baseline.
 
+    Example:
+        >>> import lm_eval_so as so
+        >>> verdict = so.compare("reports/report.json", baseline="baselines/shop.json")
+        >>> verdict.verdict, verdict.exit_code
+
     Args:
         candidate: The report under test, or its file.
         baseline: The report to compare with, or its file; default: that of the config.
         baseline_ref: Git revision to read the config's baseline from.
-        config: Config file with the gate; default: the default gate.
-        overrides: `key.path=value` texts, over the file.
+        config: Config file with the gate, or a mapping with the same keys; default: the default gate.
+        overrides: `key.path=value` texts, over the config.
         language: Language of the sentences, if there is no config.
 
     Raises:
         InputError: If a file cannot be used.
     """
     report = take_report(candidate if isinstance(candidate, EvaluationReport) else Path(candidate))
-    found, resources = prepare_comparison(_path(config), os.environ, overrides=overrides)
+    source = None if config is None else _source(config)
+    found, resources = prepare_comparison(source, os.environ, overrides=overrides)
     given = baseline if isinstance(baseline, EvaluationReport) else _path(baseline)
     stored = take_baseline(found, given, ref=baseline_ref)
     if found is not None:
@@ -254,6 +295,10 @@ def render(
     examples: int = 20,
 ) -> str:
     """Render a report, a comparison, or both; for people the comparison comes first.
+
+    Example:
+        >>> import lm_eval_so as so
+        >>> text = so.render(so.evaluate("lm-eval-so.yaml"), format="html")
 
     Args:
         report: The scores.
@@ -275,13 +320,54 @@ def render(
     )
 
 
-def _run(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end, in a thread with a loop of its own where one runs here already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work())
-    what = f"{twin.removeprefix('a')} cannot be called where an event loop runs, as in a notebook"
-    raise UsageError(what, hint=f"write await {twin}(…)")
+    outcome: list[T | BaseException] = []
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def noted() -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        started.append((asyncio.get_running_loop(), task))
+        return await work()
+
+    def target() -> None:
+        try:
+            outcome.append(asyncio.run(noted()))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(target,), name="lm-eval-so")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:  # as the stop button of a notebook: what came back is kept
+        for loop, task in started:
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    [found] = outcome
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+@contextmanager
+def _told(resources: "Resources", progress: bool | None) -> Iterator["Resources"]:
+    """Yield the resources with a listener that shows progress, if that is wanted."""
+    is_interactive = hasattr(sys, "ps1")
+    if not (is_interactive if progress is None else progress):
+        yield resources
+        return
+    shown = open_progress(sys.stderr, os.environ, quiet=False, color="auto")
+    try:
+        yield replace(resources, listener=shown.listen)
+    finally:
+        shown.close()
 
 
 def _values(dataset: AnyPath | None, metrics: Sequence[str | Mapping[str, Any]]) -> dict[str, Any]:
@@ -289,6 +375,21 @@ def _values(dataset: AnyPath | None, metrics: Sequence[str | Mapping[str, Any]])
     named = {"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}
     chosen = [each if isinstance(each, str) else dict(each) for each in metrics]
     return {**named, **({"metrics": chosen} if chosen else {})}
+
+
+def _source(config: AnyConfig) -> Source:
+    if isinstance(config, Mapping):
+        return config
+    if not isinstance(config, str | Path):
+        what = f"a config is a file or a mapping, not {type(config).__name__}"
+        raise UsageError(
+            what, hint='write "lm-eval-so.yaml", or {"version": 1, "suite": "shop", …}'
+        )
+    return Path(config)
+
+
+def _paths(paths: Sequence[AnyPath]) -> list[Path]:
+    return [Path(path) for path in paths]
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -12,7 +12,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 Reports = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[REPORT]...",
+        metavar="REPORT",
         help="Past reports, in any order; default: what git holds of baseline.path.",
         show_default=False,
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config, read_config, require_valid, take_config
+from lm_eval_so.core.config.load import read_config, require_valid, take_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.registry import plugin_problems
@@ -14,78 +14,88 @@ from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.check import Stage, check
 
 Values = Mapping[str, Any]
+Source = Path | Values
+"""A config file, or its content: the same keys, with paths relative to the working folder."""
 
 
 def prepare(
-    file: Path,
+    source: Source,
     environ: Mapping[str, str],
     *,
     overrides: Sequence[str],
     plugins: Iterable[Path],
     needs: Collection[Stage],
 ) -> tuple[Config, Resources]:
-    """Read a config file in which nothing is wrong.
+    """Read a config in which nothing is wrong.
 
     Args:
-        file: The config file.
+        source: The config.
         environ: Environment variables.
-        overrides: `key.path=value` texts, over the file.
+        overrides: `key.path=value` texts, over it.
         plugins: Plugin files beside those that the config names.
         needs: Stages that come next.
 
     Raises:
         ConfigError: With all that is wrong.
     """
-    read = read_config(file, overrides=overrides, environ=environ)
+    read = _read(source, overrides, environ)
     return _checked(read, plugins, environ, needs=needs)
 
 
+def _read(
+    source: Source, overrides: Sequence[str], environ: Mapping[str, str]
+) -> Validated[Config]:
+    if isinstance(source, Path):
+        return read_config(source, overrides=overrides, environ=environ)
+    return take_config(source, overrides=overrides, environ=environ)
+
+
 def prepare_evaluation(
-    file: Path | None,
+    source: Source | None,
     environ: Mapping[str, str],
     *,
     values: Values,
     overrides: Sequence[str],
     plugins: Iterable[Path],
 ) -> tuple[Config, Resources]:
-    """Return the config of an evaluation, from values over a file or from values alone.
+    """Return the config of an evaluation, from values over a config or from values alone.
 
     Args:
-        file: The config file.
+        source: The config.
         environ: Environment variables.
         values: Sections of the config, over the file.
-        overrides: `key.path=value` texts, over the file.
+        overrides: `key.path=value` texts, over it.
         plugins: Plugin files beside those that the config names.
 
     Raises:
-        UsageError: If there is neither a file nor a dataset.
+        UsageError: If there is neither a config nor a dataset.
         ConfigError: With all that is wrong.
     """
-    if file is None and "dataset" not in values:
+    if source is None and "dataset" not in values:
         raise UsageError("evaluate needs a config, or dataset, runs and metrics")
-    if file is None:
+    if source is None:
         read = take_config({"version": 1, "suite": "default", **values})
     else:
-        read = read_config(file, overrides=overrides, environ=environ)
+        read = _read(source, overrides, environ)
         if values and not read.problems:
             read = take_config(values, base=read.value)
     return _checked(read, plugins, environ, needs={"evaluate"})
 
 
 def prepare_comparison(
-    file: Path | None, environ: Mapping[str, str], *, overrides: Sequence[str]
+    source: Source | None, environ: Mapping[str, str], *, overrides: Sequence[str]
 ) -> tuple[Config | None, Resources]:
     """Return the config of a comparison, if there is one; its metrics are not checked.
 
     Args:
-        file: The config file.
+        source: The config.
         environ: Environment variables.
-        overrides: `key.path=value` texts, over the file.
+        overrides: `key.path=value` texts, over it.
 
     Raises:
         ConfigError: With all that is wrong.
     """
-    config = load_config(file, overrides=overrides, environ=environ) if file else None
+    config = require_valid(_read(source, overrides, environ)) if source is not None else None
     return config, Resources(environ=environ)
 
 

@@ -1,6 +1,5 @@
 """What a hostile machine, plugin or reader does to the commands."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -13,8 +12,6 @@ import pytest
 from servers.commands import lm_eval_so, start_anew
 from servers.runs import write_dataset
 
-import lm_eval_so as so
-from lm_eval_so.errors import UsageError
 from lm_eval_so.testing import ChatServer, Reply
 
 CONFIG = """\
@@ -147,17 +144,6 @@ def test_run__interrupted_twice_ends_at_once_and_says_how_to_go_on(folder: Path)
     assert process.returncode == 130
     assert "fix: the same command goes on with what came back" in told
     assert not list(folder.rglob("run.lock"))
-
-
-def test_functions__where_an_event_loop_runs(folder: Path) -> None:
-    async def notebook() -> None:
-        with pytest.raises(UsageError, match="run cannot be called where an event loop runs"):
-            so.run(folder / "lm-eval-so.yaml")
-        with pytest.raises(UsageError, match="evaluate cannot be called"):
-            so.evaluate(folder / "lm-eval-so.yaml")
-        assert (await so.arun(folder / "lm-eval-so.yaml")).state == "complete"
-
-    asyncio.run(notebook())
 
 
 def _wait(holds: Callable[[], bool]) -> None:

@@ -173,14 +173,18 @@ def test_image__says_what_it_is_made_of() -> None:
 
 def test_image__has_bytecode_of_what_ci_imports() -> None:
     code = """
-import importlib, os, sys
+import glob, importlib, os, sys
 importlib.import_module("lm_eval_so.pipeline.ci")
 cached = {n: m.__cached__ for n, m in sys.modules.items() if getattr(m, "__cached__", None)}
 print(len(cached), *sorted(name for name, file in cached.items() if not os.path.exists(file)))
+# none has the date of its source, which layers and builds change: PEP 552's flags say so
+files = glob.iglob(sys.pycache_prefix + "/**/*.pyc", recursive=True)
+print({open(file, "rb").read(8)[4:] for file in files}, file=sys.stderr)
 """
     done = engine("run", "--rm", "--entrypoint", "python", TAG, "-c", code)
     known, *lacking = done.stdout.split()
     assert int(known) > 500, done.stderr
+    assert done.stderr.strip() == "{b'\\x01\\x00\\x00\\x00'}"
     # what Python imports before it knows where bytecode lies
     assert all(name in {"site", "codecs"} or name.startswith("encodings") for name in lacking)
 

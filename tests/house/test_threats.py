@@ -65,7 +65,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "unit/reporter/test_markdown.py::test_unmeasured_body__hostile_texts_do_nothing",
     ),
     "text-in-log": (
-        "e2e/test_github_log.py::test_bug__its_text_is_not_executed",
+        "e2e/test_github_log.py::test_bug__its_text_has_no_secret_and_is_not_executed",
         "e2e/test_github_log.py::test_command_line__what_it_names_is_not_executed",
         "e2e/test_github_log.py::test_run__what_a_dataset_holds_is_not_executed",
         "e2e/test_github_log.py::test_run__what_an_endpoint_answers_is_not_executed",
@@ -83,7 +83,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "unit/pipeline/rules/test_rules_of_base.py::test_unread__the_rules_of_the_pull_request_hold_and_it_is_told",
     ),
     "baseline-poisoning": (
-        "e2e/test_ci.py::test_ci__the_baseline_of_the_pull_request_itself_does_not_count",
+        "e2e/test_ci.py::test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count",
         "unit/comparator/baseline/test_eligibility.py::test_find_refusals__one_at_a_time",
         "unit/pipeline/github/test_baseline_place.py::test_as_checked_out__a_fork_that_a_maintainer_measures_brings_no_baseline",
         "unit/pipeline/github/test_baseline_place.py::test_find_place__a_link_of_the_pull_request_decides_what_is_read",

@@ -92,7 +92,12 @@ def make_config(
 
 
 def take_config(
-    values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
+    values: Mapping[str, Any],
+    *,
+    folder: Path = Path(),
+    base: Config | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Validated[Config]:
     """Make a config of the valid parts of values instead of a file.
 
@@ -100,9 +105,16 @@ def take_config(
         values: The values.
         folder: Base of relative paths.
         base: Config that supplies the folder and the sections missing in the values.
+        overrides: `key.path=value` texts that override the values.
+        environ: Environment for `${NAME}` and `${NAME:-default}`.
     """
     problems: list[Problem] = []
-    located = fill_in(Located(values=dict(values)), {}, problems)
+    for text in overrides:
+        try:
+            values, _ = override_value(dict(values), text)
+        except InputError as error:
+            problems += error.problems
+    located = fill_in(Located(values=dict(values)), environ or {}, problems)
     if base is None:
         return _make(located, folder, problems)
     kept = {at: each for at, each in base.located.written.items() if at[0] not in values}

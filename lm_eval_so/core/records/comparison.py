@@ -18,7 +18,7 @@ from lm_eval_so.core.records.changes import (
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.measured_with import MeasuredWith
-from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.records.staleness import Staleness
 
@@ -348,6 +348,24 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    def __repr__(self) -> str:
+        metrics = [
+            f"{name} {shown_number(each.baseline)} → {shown_number(each.candidate)}"
+            for name, each in self.metrics.items()
+        ]
+        return short_text("Comparison", [self._caption], metrics)
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (name, shown_number(each.baseline), shown_number(each.candidate), each.verdict.value)
+            for name, each in self.metrics.items()
+        )
+        return html_table(self._caption, ("metric", "baseline", "now", "verdict"), rows)
+
+    @property
+    def _caption(self) -> str:
+        return f"{self.suite}: {self.verdict.value}, exit code {self.exit_code}"
 
     @property
     def is_cut_short(self) -> bool:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
@@ -356,11 +356,30 @@ class EvaluationReport:
     accepted: tuple[Acceptance, ...] = ()
     """Acceptances as a baseline, the oldest first."""
 
+    def __repr__(self) -> str:
+        metrics = [f"{name} {shown_number(each.mean)}" for name, each in self.metrics.items()]
+        return short_text("EvaluationReport", [self._caption], metrics)
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
+            for name, each in self.metrics.items()
+        )
+        return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
+
+    @property
+    def _caption(self) -> str:
+        return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
+
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
         columns = replace(self.samples, inputs=None, expected=None, answers=None)
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
+
+
+def _span(found: tuple[float, float] | None) -> str:
+    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"
 
 
 def keep_largest(

@@ -19,8 +19,8 @@ fi
 environment=$(mktemp -d "$RUNNER_TEMP/lm-eval-so.XXXXXX")
 "$python" -I -m venv "$environment"
 python=$environment/bin/python
-install() {
-  "$python" -I -m pip install --quiet --disable-pip-version-check --no-deps "$@"
+install() { # one run imports a part of it all, so only that is compiled, then
+  "$python" -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps "$@"
 }
 if ! install --require-hashes --only-binary :all: -r "$root/requirements.lock" -r "$root/requirements-build.lock"; then
   echo "error: the packages of lm-eval-so could not be installed" >&2

@@ -1,6 +1,6 @@
 """Pin this action in the workflows that people copy: by the commit of a release, with its version.
 
-Run by the release once its commit is tagged: `python scripts/pin_snippets.py COMMIT VERSION`, as in
+Run by scripts/release.py once the commit of a release is known: `python scripts/pin_snippets.py COMMIT VERSION`, as in
 `python scripts/pin_snippets.py 0123…cdef 1.2.0`; the changed files are committed on main.
 """
 

@@ -31,6 +31,8 @@ _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:rc([1-9]\d*))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BOT = "github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com"
 _UNRELEASED = "## [Unreleased]"
+_RELATIVE = r"\]\((?!https?://|#)"
+"""Where the target of a link inside the repository begins."""
 
 
 class ReleaseError(Exception):
@@ -126,8 +128,17 @@ def section(changelog: str, name: str) -> str:
 
 def notes(changelog: str, version: str) -> str:
     """Return the notes of a release: its section, with links that lead to the files of its tag."""
-    text = section(changelog, version)
-    return re.sub(r"\]\((?!https?://|#)", f"]({REPOSITORY}/blob/v{version}/", text)
+    return with_whole_links(section(changelog, version), version)
+
+
+def with_whole_links(markdown: str, version: str) -> str:
+    """Return a page of the repository as it is shown elsewhere: links and pictures name a tag's files."""
+
+    def whole(found: re.Match[str]) -> str:
+        picture = found[1] == "!"
+        return f"{found[0]}{REPOSITORY}/{'raw' if picture else 'blob'}/v{version}/"
+
+    return re.sub(rf"(!?)\[[^]]*{_RELATIVE}", whole, markdown)
 
 
 def point(folder: Path, version: str, digest: str) -> str:
@@ -158,11 +169,12 @@ def make_files(folder: Path, version: str, out: Path) -> list[Path]:
     """
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_time_of(folder))}
     python, dist = sys.executable, out / "dist"
-    _run(
-        [python, "-m", "hatchling", "build", "-t", "sdist", "-d", str(dist.resolve())],
-        folder,
-        environ,
-    )
+    readme = folder / "README.md"  # the package index shows it
+    text = with_whole_links(readme.read_text("utf-8"), version)
+    readme.write_text(text, encoding="utf-8", newline="\n")
+    sdist_of = ["build", "-t", "sdist", "-d", str(dist.resolve())]
+    _run([python, "-m", "hatchling", *sdist_of], folder, environ)
+    _git("checkout", "--quiet", "README.md", cwd=folder)
     (sdist,) = dist.glob("*.tar.gz")
     offline = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
     wheel_of = ["wheel", *offline, "--no-build-isolation", "--wheel-dir", str(dist)]
@@ -200,6 +212,8 @@ def check_files(sdist: Path, wheel: Path, *, tracked: Sequence[str], version: st
     beside = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     _same(in_sdist, package | beside, sdist)
     told = [metadata[key] for key in ("Name", "Version", "License-Expression", "Requires-Python")]
+    if found := re.search(_RELATIVE + r"[^)]*", str(metadata.get_payload())):
+        raise ReleaseError(f"{wheel.name}: nowhere leads {found[0]})")
     if told != ["LM-Eval-SO", version, "Apache-2.0", ">=3.11"]:
         raise ReleaseError(f"{wheel.name}: its metadata says {told}")
 

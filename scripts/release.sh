@@ -68,10 +68,21 @@ plan() {
   login
   BASE=$(digest_of "$PYTHON_IMAGE")
   tell base "$BASE"
-  # the image of a run that broke off, if it was made of this commit
+  local digest
+  digest=$(earlier_digest)
+  [ -z "$digest" ] || tell digest "$digest"
+}
+
+# Prints the digest of the image that an earlier run of this release made: its tag's, or one made of the same commit.
+earlier_digest() {
+  local made_of
+  if git rev-parse --quiet --verify "v$version" >/dev/null; then
+    git show "v$version:action.yml" | sed -n 's/^  image: .*@//p'
+    return
+  fi
   made_of=$(docker buildx imagetools inspect "$IMAGE:$version" --format '{{json .Image}}' 2>"$work/errors" |
-    jq -r '[.. | objects | ."org.opencontainers.image.revision" // empty] | unique | join(" ")') || made_of=""
-  if [ "$made_of" = "$source_commit" ]; then tell digest "$(digest_of "$IMAGE:$version")"; fi
+    grep -o '"org.opencontainers.image.revision": *"[^"]*"' | sort -u | sed 's/.*: *"//; s/"$//') || made_of=""
+  if [ "$made_of" = "$source_commit" ]; then digest_of "$IMAGE:$version"; fi
 }
 
 # Builds and pushes this machine's platform under no name but its digest, and tries what was pushed.
@@ -88,7 +99,7 @@ image() {
       --metadata-file "$work/metadata.json" "$work/source")
     outside "${build[@]}"
     digest=$NONE
-    [ -n "$dry" ] || digest=$(jq -r '."containerimage.digest"' "$work/metadata.json")
+    [ -n "$dry" ] || digest=$(sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' "$work/metadata.json")
     tell "$architecture" "$digest"
   fi
   outside docker pull --quiet "$IMAGE@$digest"

@@ -8,10 +8,12 @@ numbers, then the schema, then whether the two belong together.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from lm_eval_so.action.github.artifacts import Artifacts
 from lm_eval_so.action.github.connection import GitHub
+from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.github.pulls import Pull
 from lm_eval_so.action.github.runs import Run
 from lm_eval_so.action.target import pulls_of_run
@@ -35,6 +37,8 @@ _LARGEST_WHOLE: Final = 10**15
 _MOST_PROBLEMS: Final = 3
 _LONGEST_PROBLEM: Final = 300
 _COMMIT_DIGITS: Final = 7
+_PERMISSIONS: Final = "give the job `permissions: {actions: read, pull-requests: write}`"
+_REFUSED: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +50,18 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """Result of a run, and the pull request that it measured."""
+class Subject:
+    """Run of a pull request's head, and that pull request."""
 
     run: Run
     pull: Pull
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Result of a run."""
+
+    subject: Subject
     records: Records
 
 
@@ -61,6 +72,8 @@ class Nothing:
     why: str
     is_expected: bool = True
     """Whether that happens without a mistake, as when a pull request moves on."""
+    failed: Subject | None = None
+    """Run that failed without a result."""
 
 
 def find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | Nothing:
@@ -75,9 +88,16 @@ def find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | Not
         artifact_name: Name of the artifact with its reports.
 
     Raises:
-        RequestFailed: If GitHub cannot be asked.
-        PublishError: If the artifact cannot be used.
+        PublishError: If GitHub cannot be asked, or the artifact cannot be used.
     """
+    try:
+        return _find_result(github, run_id, artifact_name)
+    except RequestFailed as error:
+        hint = _PERMISSIONS if error.status in _REFUSED else None
+        raise PublishError(f"run {run_id} cannot be read: {error.what}", hint=hint) from None
+
+
+def _find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | Nothing:
     run = github.runs.get(run_id)
     pulls = pulls_of_run(run, github.pulls)
     commit = run.head[:_COMMIT_DIGITS]
@@ -87,7 +107,11 @@ def find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | Not
         )
     records = _records_of(run, artifact_name, github.artifacts)
     if records is None:
-        return Nothing(why=f'run {run.id} has no artifact "{artifact_name}", so nothing is told')
+        has_failed = run.conclusion == "failure" and len(pulls) == 1
+        return Nothing(
+            why=f'run {run.id} has no artifact "{artifact_name}"',
+            failed=Subject(run=run, pull=pulls[0]) if has_failed else None,
+        )
     if len(pulls) > 1:
         base = records.report.experiment.base_ref
         pulls = tuple(pull for pull in pulls if pull.base == base)
@@ -96,7 +120,7 @@ def find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | Not
             f"several pull requests are at {commit}, and nobody knows which one run {run.id} is of"
         )
         return Nothing(why=why, is_expected=False)
-    return Result(run=run, pull=pulls[0], records=records)
+    return Result(subject=Subject(run=run, pull=pulls[0]), records=records)
 
 
 def _records_of(run: Run, name: str, artifacts: Artifacts) -> Records | None:

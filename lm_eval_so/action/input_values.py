@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ class Command(StrEnum):
 
     CI = "ci"
     """All stages."""
+    MERGE = "merge"
+    """All stages, with the answers that other jobs of the workflow asked for, each its shard."""
     COMMENT = "comment"
     """Tell the result of a finished run of another workflow."""
 
@@ -30,6 +33,16 @@ class CommentMode(StrEnum):
     """Verdict or losses differ from those of the comment that is there."""
     ON_FAILURE = "on_failure"
     NEVER = "never"
+
+
+class ShowAnswers(StrEnum):
+    """Texts of cases in what is written."""
+
+    FULL = "full"
+    SHORT = "short"
+    """Markdown shortens them."""
+    NONE = "none"
+    """No question, expected text, answer or reason stands anywhere."""
 
 
 class Generate(StrEnum):
@@ -89,6 +102,7 @@ INPUTS: Final[Mapping[str, str]] = {
     "concurrency": "",
     "max_cost_usd": "",
     "timeout_minutes": "",
+    "shard": "",
     "baseline": "",
     "baseline_path": "",
     "baseline_ref": "",
@@ -99,10 +113,12 @@ INPUTS: Final[Mapping[str, str]] = {
     "comment": "always",
     "comment_required": "false",
     "comment_max_chars": "60000",
+    "show_answers": "short",
     "language": "",
     "pr_number": "",
     "run_id": "",
     "artifact_name": "",
+    "merge_glob": "",
     "job_summary": "true",
     "max_annotations": "10",
     "report_dir": "lm-eval-so-report",
@@ -121,6 +137,7 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "on_incomparable": [Policy.WARN, Policy.FAIL],
     "comment": list(CommentMode),
     "comment_required": ["true", "false"],
+    "show_answers": list(ShowAnswers),
     "language": list(Language),
     "job_summary": ["true", "false"],
     "on_missing_secrets": list(MissingSecrets),
@@ -144,6 +161,7 @@ _AMOUNTS: Final[Mapping[str, int]] = {"max_cost_usd": 1, "timeout_minutes": 60}
 _MOST: Final = 1_000_000
 
 _AMOUNT: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_SHARD: Final = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+\S*")
 
 
@@ -164,6 +182,7 @@ def value_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     yield from _amount_problems(values)
     yield from _address_problems(values)
     yield from _host_problems(values)
+    yield from _matrix_problems(values)
 
 
 def input_problem(name: str, what: str, hint: str) -> Problem:
@@ -204,6 +223,24 @@ def _amount_problems(values: Mapping[str, str]) -> list[Problem]:
         if values[name]
         and not (_AMOUNT.fullmatch(values[name]) and 0 < float(values[name]) <= _MOST)
     ]
+
+
+def _matrix_problems(values: Mapping[str, str]) -> Iterator[Problem]:
+    shard, glob = values["shard"], values["merge_glob"]
+    found = _SHARD.fullmatch(shard)
+    if shard and not (found and int(found[1]) <= int(found[2])):
+        yield input_problem("shard", f'"{shard}" is no shard', "write i/n with 1 ≤ i ≤ n, as 2/4")
+    if shard and values["command"] != Command.CI:
+        yield input_problem("shard", "only command: ci asks a shard", "leave one of the two out")
+    if shard and values["show_answers"] == ShowAnswers.NONE:
+        what = "its answers are written for command: merge, and show_answers: none forbids that"
+        yield input_problem("shard", what, "leave one of the two out")
+    if values["command"] == Command.MERGE and not glob:
+        hint = "name the run folders of the shards, as shards/*/run"
+        yield input_problem("merge_glob", "command: merge needs it", hint)
+    if PurePosixPath(glob).is_absolute() or ".." in PurePosixPath(glob).parts:
+        hint = "write a pattern relative to the workspace, as shards/*/run"
+        yield input_problem("merge_glob", f'"{glob}" is outside the workspace', hint)
 
 
 def _address_problems(values: Mapping[str, str]) -> list[Problem]:

@@ -13,6 +13,7 @@ from lm_eval_so.action.input_values import (
     CommentMode,
     Generate,
     MissingSecrets,
+    ShowAnswers,
     UpdateBaseline,
     as_yaml,
     given_values,
@@ -33,7 +34,9 @@ __all__ = [
     "CommentMode",
     "Generate",
     "Inputs",
+    "MatrixInputs",
     "MissingSecrets",
+    "ShowAnswers",
     "UpdateBaseline",
     "read_command",
     "read_inputs",
@@ -73,6 +76,12 @@ class Publishing:
     max_annotations: int
     language: Language | None
     """Language over that of the config."""
+    answers: ShowAnswers
+
+    @property
+    def shortens(self) -> bool:
+        """Whether Markdown shortens long texts of cases."""
+        return self.answers is not ShowAnswers.FULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,18 @@ class Permits:
     """Hosts that may be asked."""
     own_code: bool
     """Whether code that the config names may run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixInputs:
+    """Inputs of the jobs of a matrix, which ask a dataset together."""
+
+    shard: str | None
+    """Part that this job asks, as "2/4"; null: the whole."""
+    glob: str | None
+    """Pattern of the run folders that this job puts together; null: it asks itself."""
+    root: Path
+    """Folder from which the pattern leads: the workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +143,7 @@ class Inputs:
     update_baseline: UpdateBaseline
     publishing: Publishing
     artifact: ArtifactInputs
+    matrix: MatrixInputs
     report_dir: Path
     permits: Permits
     warnings: tuple[str, ...] = ()
@@ -165,10 +187,14 @@ def read_usable_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs
     return _inputs(usable, environ, workspace)
 
 
+def _root(workspace: Path) -> Path:
+    # where the runner starts us in the workspace, paths are shown as people there write them
+    return Path() if workspace.resolve() == Path.cwd() else workspace
+
+
 def _paths(values: Mapping[str, str], workspace: Path) -> tuple[Path, dict[str, Path]]:
     """Return the working folder, and the path of each input that names one."""
-    # where the runner starts us in the workspace, paths are shown as people there write them
-    root = Path() if workspace.resolve() == Path.cwd() else workspace
+    root = _root(workspace)
     folder = root / values["working_directory"]
     paths = {name: (root if name == "report_dir" else folder) / values[name] for name in _PATHS}
     return folder, paths
@@ -188,7 +214,8 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             f"{key}={as_yaml(name, values[name])}"
             for name, key in _OVERRIDES.items()
             if values[name]
-        ),
+        )
+        + (('report.answers="none"',) if values["show_answers"] == ShowAnswers.NONE else ()),
         folder=folder,
         config_file=paths["config"] if values["config"] else folder / CONFIG_FILE,
         suite_id=values["suite_id"] or None,
@@ -209,10 +236,16 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             job_summary=values["job_summary"] == "true",
             max_annotations=int(values["max_annotations"]),
             language=Language(values["language"]) if values["language"] else None,
+            answers=ShowAnswers(values["show_answers"]),
         ),
         artifact=ArtifactInputs(
             run_id=int(values["run_id"]) if values["run_id"] else None,
             name=values["artifact_name"] or None,
+        ),
+        matrix=MatrixInputs(
+            shard=values["shard"] or None,
+            glob=values["merge_glob"] if values["command"] == Command.MERGE else None,
+            root=_root(workspace),
         ),
         report_dir=paths["report_dir"],
         permits=Permits(

@@ -136,6 +136,23 @@ def suite_of_run(claimed: str, run: Run, *, given: str | None) -> str:
     return plain_suite_id(f"{_OF_FORKS}{suite_id}") if run.is_foreign else suite_id
 
 
+def suites_of_run(run: Run, pull: Pull, pulls: Pulls, *, given: str | None) -> tuple[str, ...]:
+    """Return the suites that have a comment of ours and that a run may tell of.
+
+    Args:
+        run: The run, as GitHub tells it.
+        pull: The pull request that it measured.
+        pulls: The pull requests of the repository.
+        given: The suite id that the telling step names.
+
+    Raises:
+        RequestFailed: If GitHub cannot be asked.
+    """
+    whole = suite_of_run(f"{run.file}/", run, given=given)
+    found = suites_on(pull.number, whole, pulls)
+    return tuple(suite for suite in found if not given or suite == whole)
+
+
 def suites_on(pull: int, prefix: str, pulls: Pulls) -> tuple[str, ...]:
     """Return the suites with this prefix that have a comment of ours.
 

@@ -24,7 +24,7 @@ def do_step(line: CommandLine, measure: Callable[[Event], int]) -> int:
     match read_command(environ):
         case Command.COMMENT:
             return _tell_run(line, environ)
-        case Command.CI:
+        case Command.CI | Command.MERGE:
             given = Invocation(
                 environ=environ,
                 config=line.config,

@@ -7,13 +7,12 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from lm_eval_so.action.inputs import Generate, Inputs, UpdateBaseline
-from lm_eval_so.core import git
+from lm_eval_so.action.inputs import Generate, Inputs, ShowAnswers, UpdateBaseline
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
-from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
+from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where, refuse
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
@@ -25,6 +24,12 @@ from lm_eval_so.pipeline.github.baseline_place import (
     find_place,
     is_brought,
     is_of_event,
+)
+from lm_eval_so.pipeline.github.matrix import (
+    ask_and_tell,
+    asked_part,
+    matrix_problems,
+    stop_problems,
 )
 from lm_eval_so.pipeline.github.permits import host_problems, tell_permits
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
@@ -82,7 +87,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         around: The surroundings.
         options: The options.
     """
-    needs: set[Stage] = {"run", "evaluate"}
+    needs: set[Stage] = {*asked_part(around.inputs).stages}
     needs |= {"generate"} if _makes_dataset(config, around.inputs) else set()
     yield from check(config, around.environ, needs=needs)
     if _updates_baseline(config, around) and config.baseline.path is None:
@@ -90,11 +95,14 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         yield Problem(what=what, where=config.where("baseline"), hint=how_to_name_one(config))
     if config.backend is None:  # told by now, and there is no run to write
         return
+    yield from matrix_problems(config, around)
     run, reports = _folders(config, around, options)
     yield from host_problems(config, around)
-    folders = [run, again_folder(run), main_folder(run), cases_folder(run)]
+    folders = [run, again_folder(run), main_folder(run), cases_folder(config)]
     outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
+    if around.inputs and around.inputs.publishing.answers is ShowAnswers.NONE:
+        yield from _answer_problems(config, run, reports)
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
 
@@ -109,11 +117,16 @@ def make_plan(
         around: The surroundings.
         options: The options.
         rules: The rules of the base.
+
+    Raises:
+        ConfigError: If the gate that decides asks in rounds, and the step asks a shard.
     """
     activity, inputs = around.activity, around.inputs
+    part = asked_part(inputs)
+    refuse([*stop_problems(config, part)])  # of main's gate, which is another than the config's
     run, reports = _folders(config, around, options)
-    origin = Origin(commit=git.head(config.folder), base_ref=activity.base.ref)
     base = around.base(config.folder)
+    origin = Origin(commit=base.here, base_ref=activity.base.ref)
     if inputs is None:
         place = find_local_place(config, activity, explicit=options.baseline)
         may_be_baseline = True
@@ -132,6 +145,7 @@ def make_plan(
         reports=reports,
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
+        part=part,
         baseline=place,
         anchor=find_anchor_place(config, activity, base) if inputs else None,
         may_be_baseline=may_be_baseline,
@@ -184,7 +198,11 @@ async def measure_and_tell(
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     if _wants_update(around) and plan.makes_baseline == "never":
         resources.listener(Warned(stage="baseline", text=_OTHER_CHECKOUT, hint=_OWN_CHECKOUT))
-    measured = await measure(config, resources, plan)
+    if plan.part.shard is not None:
+        await ask_and_tell(config, resources, plan)
+        has_result.set()
+        return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+    measured = await measure(config, resources, plan, shortens=inputs.publishing.shortens)
     has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
@@ -241,8 +259,21 @@ def _update_baseline(
 def _folders(config: Config, around: Surroundings, options: Options) -> tuple[Path, Path]:
     """Return the folders of the run and of the reports."""
     if around.inputs:
-        return around.inputs.report_dir / "run", around.inputs.report_dir
+        reports = around.inputs.report_dir
+        has_answers = around.inputs.publishing.answers is not ShowAnswers.NONE
+        return reports / "run" if has_answers else run_folder(config), reports
     return run_folder(config), options.reports or config.resolve(config.report.out)
+
+
+def _answer_problems(config: Config, run: Path, reports: Path) -> Iterator[Problem]:
+    """Find answers that would stand among the reports although none may."""
+    kept = reports / "run"
+    if not leads_out(run, reports):
+        what = f"show_answers: none keeps answers out of {reports}, and run.out leads there"
+        yield Problem(what=what, where=config.where("run", "out"), hint="name another run.out")
+    elif any(folder.exists() for folder in (kept, again_folder(kept), main_folder(kept))):
+        what = f"show_answers: none, and {kept} has answers of an earlier step"
+        yield Problem(what=what, where=Where(file=str(kept)), hint="choose another report_dir")
 
 
 def _outside_problems(config: Config, around: Surroundings, folders: list[Path]) -> list[Problem]:

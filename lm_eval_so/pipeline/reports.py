@@ -25,6 +25,8 @@ class Results:
     comparison: Comparison | None = None
     is_report_written: bool = False
     """Whether the report has its own file already, so that only an HTML page shows its scores."""
+    shortens: bool = True
+    """Whether Markdown shortens long texts of cases."""
 
 
 def read_comparison(file: Path) -> Comparison:
@@ -67,7 +69,12 @@ def _texts(
 ) -> dict[str, Text]:
     """Return the text of each file by its name."""
     report = None if results.is_report_written else results.report
-    style = Style(language=config.language, examples=config.report.examples, redactor=redactor)
+    style = Style(
+        language=config.language,
+        examples=config.report.examples,
+        shortens=results.shortens,
+        redactor=redactor,
+    )
     texts: dict[str, Text] = {}
     if report is not None:
         texts["report.json"] = json_pieces(report, redactor)

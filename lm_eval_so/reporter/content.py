@@ -17,6 +17,8 @@ class Style:
     """Language of fixed texts."""
     examples: int = 20
     """Cases shown in full, at most."""
+    shortens: bool = True
+    """Whether Markdown shortens long texts of cases."""
     redactor: Redactor = field(default_factory=Redactor)
     """Takes secrets out of every text."""
 

@@ -28,6 +28,9 @@ _MOST_IDS = 100
 _MOST_SLICES = 15
 _MOST_PROBLEMS = 20
 _REPORT_GRAPHEMES = 600
+_COMMENT_GRAPHEMES = 1200
+_UNCUT = 1_000_000
+"""Length of a text that is not shortened; GitHub takes no page as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,10 @@ def markdown_report(content: Content) -> str:
         if report
         else None,
         "detail": Detail(
-            cases=style.examples, graphemes=_REPORT_GRAPHEMES, ids=_MOST_IDS, slices=_MOST_SLICES
+            cases=style.examples,
+            graphemes=_REPORT_GRAPHEMES if style.shortens else _UNCUT,
+            ids=_MOST_IDS,
+            slices=_MOST_SLICES,
         ),
         "run_url": None,
     }
@@ -116,7 +122,7 @@ def comment_body(
         "comparison": view,
         "before": origin.before,
         "is_foreign": origin.is_foreign,
-        "detail": _detail(level, style.examples),
+        "detail": _detail(level, style),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
         "answers": answers_text(report, style.language) if report else None,
@@ -164,9 +170,10 @@ def _head(headline: Headline, suite: str, origin: Origin) -> dict[str, object]:
     }
 
 
-def _detail(level: int, examples: int) -> Detail:
+def _detail(level: int, style: Style) -> Detail:
+    examples, most = style.examples, _COMMENT_GRAPHEMES if style.shortens else _UNCUT
     details = (
-        Detail(cases=examples, graphemes=1200, ids=_MOST_IDS, slices=5),
+        Detail(cases=examples, graphemes=most, ids=_MOST_IDS, slices=5),
         Detail(cases=examples, graphemes=600, ids=_MOST_IDS, slices=5),
         Detail(cases=min(examples, 10), graphemes=300, ids=_MOST_IDS, slices=3),
         Detail(cases=0, graphemes=0, ids=_MOST_IDS),

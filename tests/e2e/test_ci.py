@@ -15,6 +15,7 @@ from servers.processes import finish, wait
 from servers.runner_log import split_masks
 from servers.runs import rows
 
+from lm_eval_so.action.marker import header, marker
 from lm_eval_so.testing import Reply
 
 
@@ -41,10 +42,7 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
-    accepted = place.folder / ".lm-eval-so/accept.yaml"
-    day = datetime.now(tz=UTC) + timedelta(days=9)
-    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
-    accepted.write_text(json.dumps([entry]), encoding="utf-8")
+    accept_the_drop(place)
     place.commit("accepted")
     second = place.ci(GITHUB_RUN_ID="7")
     assert second.returncode == 0, second.stderr
@@ -53,6 +51,33 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert "`exact_match` 0.5만큼 나빠짐" in place.hub.bodies(7)[number]
     outputs = place.outputs()
     assert (outputs["passed"], outputs["accepted_count"]) == ("true", "1")
+
+
+def accept_the_drop(place: Checkout) -> None:
+    day = datetime.now(tz=UTC) + timedelta(days=9)
+    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
+    file = place.folder / ".lm-eval-so/accept.yaml"
+    file.write_text(json.dumps([entry]), encoding="utf-8")
+
+
+def test_ci__under_strict_rules_a_pull_request_accepts_nothing_by_itself(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    git("checkout", "-q", "main", cwd=place.folder)
+    config.write_text(text.replace("gate: {", "gate: {rules: strict, "), encoding="utf-8")
+    git("commit", "-qam", "strict", cwd=place.folder)
+    git("checkout", "-q", "topic", cwd=place.folder)
+    git("merge", "-q", "main", cwd=place.folder)
+    config.write_text(text, encoding="utf-8")  # and it takes that back, too
+    accept_the_drop(place)
+    place.commit("accepted")
+    place.is_worse = True
+    done = place.ci()
+    assert done.returncode == 1, done.stderr
+    [body] = place.hub.bodies(7).values()
+    assert "승인" not in body.splitlines()[2]
+    assert "gate.rules: strict에서는 베이스에도 있는 승인만 인정합니다." in done.stderr
+    assert place.outputs()["accepted_count"] == "0"
 
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:
@@ -71,6 +96,27 @@ def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> N
     }
     assert place.outputs()["comment_file_written"] == "true"
     assert not place.hub.bodies(7)
+
+    # as after a fork's run, whose upload another workflow tells of
+    archive = shutil.make_archive(str(place.folder.parent / "upload"), "zip", report)
+    place.hub.add_pull(7, head=place.hub_head, repo=2)
+    place.hub.add_run(6, head_sha=place.hub_head, repo=2, conclusion="failure")
+    place.hub.add_artifact(6, "results", Path(archive).read_bytes())
+    given = {"COMMAND": "comment", "RUN_ID": "6", "ARTIFACT_NAME": "results", "LANGUAGE": "ko"}
+    told = place.ci(
+        **{f"INPUT_{name}": value for name, value in given.items()},
+        GITHUB_EVENT_NAME="workflow_dispatch",
+        GITHUB_RUN_ID="70",
+        GITHUB_WORKFLOW_REF="o/r/.github/workflows/comment.yml@refs/heads/main",
+    )
+    assert told.returncode == 0, told.stderr
+    [body] = place.hub.bodies(7).values()
+    assert header(body)[0] == marker("fork/evaluate.yml/evaluate/shop")
+    assert "⚠️ 포크의 코드로 계산한 결과라 검증되지 않았습니다" in body
+    assert "`질문 #1`" in body
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("skipped", "true")
+    assert outputs["comment_url"] == told.stdout.strip()
 
 
 def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout) -> None:

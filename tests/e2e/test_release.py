@@ -32,6 +32,15 @@ case "$*" in
   *"release view"*) [ -e "$ASKED.published" ] && echo false ;;
   *"release create"*) touch "$ASKED.published" ;;
   *"imagetools inspect"*) echo "$INDEX" ;;
+  *"buildx build"*)
+    to=${*#*--metadata-file }
+    echo "{\\"containerimage.digest\\": \\"$INDEX\\", \\"image.name\\": \\"x\\"}" >"${to%% *}" ;;
+  *" --version") echo "lm-eval-so $SAYS" ;;
+  *" ci")
+    place=${*#*-v }
+    mkdir "${place%%:*}/reports"
+    echo page >"${place%%:*}/reports/report.html"
+    exit 1 ;;
 esac
 """
 
@@ -45,8 +54,12 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     changelog = folder / "CHANGELOG.md"
     text = re.sub(r"(?s)(## \[Unreleased\]\n).*?(?=\n\[|\n## \[)", r"\1", changelog.read_text())
-    entry = "\n### Added\n\n- All. See [the docs](docs/index.md), [us](https://example.com).\n"
+    entry = (
+        "\n### Added\n\n- ![All](a.png) See [the docs](docs/index.md), [us](https://example.com).\n"
+    )
     changelog.write_text(text.replace("## [Unreleased]\n", f"## [Unreleased]\n{entry}"))
+    (folder / "example/quickstart").mkdir(parents=True)
+    (folder / "example/quickstart/lm-eval-so.yaml").touch()
     git("init", "--quiet", "--initial-branch=main", cwd=folder)
     commit(folder, "all: begin")
     return folder
@@ -84,7 +97,8 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
     assert links in read["CHANGELOG.md"]
     assert RELEASE["notes"](read["CHANGELOG.md"], "1.2.0") == (
-        f"### Added\n\n- All. See [the docs]({site}/blob/v1.2.0/docs/index.md), [us](https://example.com).\n"
+        f"### Added\n\n- ![All]({site}/raw/v1.2.0/a.png) See [the docs]({site}/blob/v1.2.0/docs/index.md), "
+        "[us](https://example.com).\n"
     )
 
 
@@ -148,6 +162,7 @@ def test_moving_names(version: str, of_git: Sequence[str], of_image: Sequence[st
         ("wheel", "missing ['lm_eval_so/words/ko.json'], not expected ['tests/test_it.py']"),
         ("sdist", "missing ['lm_eval_so/words/ko.json'], not expected ['tests/test_it.py']"),
         ("version", "its metadata says ['LM-Eval-SO', '1.1.0'"),
+        ("link", "nowhere leads ](docs/index.md)"),
     ],
 )
 def test_files__are_those_that_git_knows(fault: str, told: str, tmp_path: Path) -> None:
@@ -156,6 +171,7 @@ def test_files__are_those_that_git_knows(fault: str, told: str, tmp_path: Path) 
     info = "lm_eval_so-1.2.0.dist-info"
     version = "1.1.0" if fault == "version" else "1.2.0"
     metadata = f"Name: LM-Eval-SO\nVersion: {version}\nLicense-Expression: Apache-2.0\nRequires-Python: >=3.11\n"
+    metadata += f"\n[here]({'docs/index.md' if fault == 'link' else 'https://example.com'})\n"
     wheel, sdist = tmp_path / "x.whl", tmp_path / "x.tar.gz"
     with zipfile.ZipFile(wheel, "w") as out:
         for name in wrong if fault == "wheel" else tracked:
@@ -194,6 +210,7 @@ class Steps:
             "HOME": str(place),
             "ASKED": str(self.asked),
             "INDEX": DIGEST,
+            "SAYS": "1.2.0",
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.site}.insteadOf",
             "GIT_CONFIG_VALUE_0": RELEASE["REPOSITORY"],
@@ -264,6 +281,31 @@ def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> No
     for step in ("tag", "move"):
         assert steps.run(step, "1.3.0rc1", DIGEST=OTHER).returncode == 0
     assert {name: ref for name, ref in steps.refs().items() if name != "v1.3.0rc1"} == refs
+
+
+def test_image__is_pushed_by_digest_and_tried(project: Path, tmp_path: Path) -> None:
+    steps = Steps(project, tmp_path)
+    told = tmp_path / "output"
+    given = {"BASE": OTHER, "PLATFORM": "arm64", "GITHUB_OUTPUT": str(told)}
+    done = steps.run("image", "1.2.0", **given)
+    assert done.returncode == 0, done.stderr
+    assert told.read_text() == f"arm64={DIGEST}\n"
+    image = RELEASE["IMAGE"]
+    *_, build, pull, logout, version, ci = steps.asked.read_text().splitlines()
+    assert f"python:3.13-slim=docker-image://docker.io/library/python:3.13-slim@{OTHER}" in build
+    assert f"--build-arg BASE_DIGEST={OTHER} --build-arg SOURCE_DATE_EPOCH=" in build
+    for part in ("linux/arm64", "--provenance mode=max", "--sbom true", "push-by-digest=true"):
+        assert part in build
+    assert pull == f"docker pull --quiet {image}@{DIGEST}"
+    assert logout == "docker logout ghcr.io"  # before the image runs
+    assert f" --network none --read-only --user {os.getuid()}:{os.getgid()} " in version
+    assert version.endswith(f" {image}@{DIGEST} --version")
+    assert ci.endswith(f" {image}@{DIGEST} ci")
+
+    wrong = steps.run("image", "1.2.0", **given, DIGEST=OTHER, SAYS="1.1.0")
+    assert wrong.returncode == 3
+    assert "the image says 'lm-eval-so 1.1.0'" in wrong.stderr
+    assert "buildx build" not in steps.asked.read_text()
 
 
 @pytest.mark.image

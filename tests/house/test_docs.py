@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from lm_eval_so.core.backends.http.conversation import NAMES
 from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
 from lm_eval_so.core.backends.openai.backend import presets
 from lm_eval_so.core.config.load import config_schema
+from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison
 from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
+from lm_eval_so.core.records.history import History
 from lm_eval_so.core.stats.power import provable_margin_exact, provable_margin_t
 from lm_eval_so.core.templates.grammar import CALLED
 from lm_eval_so.core.templates.user import UserTemplate
@@ -28,6 +31,7 @@ from lm_eval_so.errors import ExitCode
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.evaluator.metrics.names import BUILT_IN
 from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.runner.plan.run_plan import RunPlan
 
 DOCS = ROOT / "docs"
 LINKED = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md")
@@ -127,8 +131,9 @@ def without_comments(text: str) -> str:
 
 def test_workflows__of_the_pages_are_examples() -> None:
     """What the pages show stands in a file, too, which is linted and can be copied whole."""
-    files = (ROOT / "example/workflows").glob("*.yml")
+    files = [*(ROOT / "example/workflows").glob("*.yml")]
     examples = {without_comments(path.read_text(encoding="utf-8")) for path in files}
+    assert len(examples) == len(files), "one stands there twice"
     shown = [block for page in PAGES for block in blocks(page) if block.is_workflow]
     assert not [str(each) for each in shown if without_comments(each.text) not in examples]
     assert {without_comments(each.text) for each in shown} == examples, "one stands on no page"
@@ -232,6 +237,15 @@ def test_llms__names_every_key_of_the_config() -> None:
     schema = config_schema()
     models = [schema, *schema["$defs"].values()]
     assert named == {key for model in models for key in model.get("properties", {})}
+
+
+def test_agents__the_keys_that_it_names_are_those_of_the_records() -> None:
+    rows = re.findall(r"^\|[^|]+\|[^|]+\| ([^|]+) \|$", read(DOCS / "agents.md"), re.MULTILINE)
+    named = {key for row in rows for key in re.findall(r"`([a-z_.]+)`", row)}
+    records = (Comparison, BrokenCases, BrokenCase, History, RunPlan)
+    known = {each.name for record in records for each in fields(record)}
+    assert len(named) > 12
+    assert {part for key in named for part in key.split(".")} - {"metrics", "backends"} <= known
 
 
 @pytest.mark.parametrize("page", ["docs/decisions.md", "docs/config.md"])

@@ -29,6 +29,8 @@ class TrustedBase:
     """The commit and its files."""
     why: Reason | None = None
     """Reason why git has no such commit; null if it has."""
+    here: str | None = None
+    """Commit that is checked out; null without git."""
 
     @property
     def commit(self) -> str | None:
@@ -51,10 +53,10 @@ def find_trusted_base(
         return TrustedBase(files=None, why=Reason(code="no_repository"))
     if git.is_submodule(cwd):
         # its history is whatever the pull request points at
-        return TrustedBase(files=None, why=Reason(code="in_submodule"))
+        return TrustedBase(files=None, why=Reason(code="in_submodule"), here=here)
     base = _base(activity, here, _Checkout(cwd), is_last=connect is None)
     if base is not None:
-        return TrustedBase(files=_files(base, cwd, connect))
+        return TrustedBase(files=_files(base, cwd, connect), here=here)
     unknown = _unknown_base(here, activity, cwd=cwd)
     if connect is not None:
         try:
@@ -64,7 +66,8 @@ def find_trusted_base(
             base = _base(activity, here, _Checkout(cwd), is_last=True)
             figures = {"problem": str(error), **unknown.figures}
             unknown = Reason(code="base_refused", figures=figures)
-    return TrustedBase(files=_files(base, cwd, connect) if base else None, why=unknown)
+    files = _files(base, cwd, connect) if base else None
+    return TrustedBase(files=files, why=unknown, here=here)
 
 
 def find_base(activity: Activity, *, cwd: Path) -> str | None:

@@ -1,6 +1,6 @@
 """The comment on an event's pull request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -105,13 +105,15 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
         if about.suite_id is not None:
             published = post(bodies, target, github.pulls, resources)
         else:
-            published = _post_to_all(bodies, target, github.pulls, resources, activity.suite_prefix)
+            published = _post_to_unknown(
+                bodies, target, github.pulls, resources, activity.suite_prefix
+            )
     if about.verdict is None and (text := before_text(published.before, about.language)):
         to_summary(resources, inputs, partial(add_to_summary, text=f"\n{prose(text)}\n"))
     return published
 
 
-def _post_to_all(
+def _post_to_unknown(
     bodies: Bodies, target: Target, pulls: Pulls, resources: Resources, prefix: str | None
 ) -> Published:
     """Post to every comment of this job, since one of them belongs to the unknown suite."""
@@ -123,6 +125,13 @@ def _post_to_all(
     if not suites:
         text = "no comment: nobody knows whose it is, since the config cannot be read"
         resources.listener(Noticed(stage=STAGE, text=text))
+    return post_to_all(suites, bodies, target, pulls, resources)
+
+
+def post_to_all(
+    suites: Iterable[str], bodies: Bodies, target: Target, pulls: Pulls, resources: Resources
+) -> Published:
+    """Post the same to the comments of several suites, and return what became of the first."""
     told = [post(bodies, replace(target, suite_id=s), pulls, resources) for s in suites]
     first = next((each for each in told if each.url), Published())
     return replace(first, failed=any(each.failed for each in told))

@@ -103,7 +103,8 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
     write_to(resources.environ, outputs)
     named = inputs.to_name(_relative(Path(config.located.file), workspace))
     origin = Origin(run_url=activity.run_url, commit=job.head, config=named)
-    bodies = make_bodies(comparison, report, origin, style_of(config, resources))
+    style = replace(style_of(config, resources), shortens=inputs.publishing.shortens)
+    bodies = make_bodies(comparison, report, origin, style)
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()
     if wanted:

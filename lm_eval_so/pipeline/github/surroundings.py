@@ -127,11 +127,12 @@ def find_rules(
     if around.source is None or inputs is None or not activity.is_proposal:
         return None
     base = around.base(config.folder)
-    rules = take_rules(config, around.source, base.files, why=base.why)
+    is_scored = inputs.matrix.shard is None  # who only asks a shard needs no judge
+    rules = take_rules(config, around.source, base.files, why=base.why, scores=is_scored)
     if rules is None or rules.config is config:
         return rules
     # what main's metrics cannot do here is left out by now, so little is found, but before anything is asked
-    of_metrics = evaluation.check(rules.config, environ=around.environ)
+    of_metrics = evaluation.check(rules.config, environ=around.environ if is_scored else None)
     told = {problem.where for problem in of_metrics}
     of_gate = gate_problems(rules.config, around.environ)
     refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])

@@ -28,7 +28,7 @@ from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.errors import Interrupted, Problem, UsageError, problems_of
 from lm_eval_so.pipeline.github.posting import STAGE, About, Job, before_text, comment_on
 from lm_eval_so.pipeline.github.publish import summarise, write_last
-from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, Known, known_of
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, known_of
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
@@ -90,9 +90,12 @@ def _tell(problems: Sequence[Problem], given: Invocation) -> None:
     )
     resources = Resources(environ=environ, listener=given.listener, redactor=known.redactor)
     shown = [_inside(problem, workspace) for problem in problems]
-    bodies = _bodies(shown, known, Origin(run_url=activity.run_url, commit=activity.head))
+    origin = Origin(run_url=activity.run_url, commit=activity.head)
+    style = Style(language=known.language, redactor=known.redactor)
+    bodies = unmeasured_bodies(shown, known.suite, origin, style)
     summarise((bodies(level) for level in range(LEVELS)), resources, job)
     is_wanted = inputs.publishing.comment is not CommentMode.NEVER and not activity.skip
+    is_wanted &= inputs.matrix.shard is None  # the job that puts the shards together tells
     published = Published()
     if is_wanted and job.has_place:
         suite_id = inputs.suite_id or (activity.suite_id(known.suite) if known.suite else None)
@@ -112,15 +115,19 @@ def _activity(environ: Mapping[str, str]) -> Activity:
         return Activity(event="local", base=Base(rule=BaseRule.HEAD), skip=str(error))
 
 
-def _bodies(problems: Sequence[Problem], known: Known, origin: Origin) -> Bodies:
+def unmeasured_bodies(
+    problems: Sequence[Problem], suite: str | None, origin: Origin, style: Style
+) -> Bodies:
+    """Return the text of a comment that says what went wrong, by level of detail."""
+
     @cache
     def body(level: int, before: State | None = None) -> str:
         return unmeasured_body(
             problems,
             level=level,
-            suite=known.suite,
-            origin=replace(origin, before=before_text(before, known.language)),
-            style=Style(language=known.language, redactor=known.redactor),
+            suite=suite,
+            origin=replace(origin, before=before_text(before, style.language)),
+            style=style,
         )
 
     return body

@@ -9,20 +9,22 @@ from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.enums import ReportFormat
-from lm_eval_so.core.records.run import Checkout
+from lm_eval_so.core.records.run import Checkout, RunInfo
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
-from lm_eval_so.pipeline.measure.held_sources import with_cases
+from lm_eval_so.pipeline.measure.held_sources import prepare_dataset, with_cases
 from lm_eval_so.pipeline.measure.plan import (
     Baseline,
     Plan,
     again_folder,
     asked_config,
+    cases_folder,
     main_folder,
     read_baseline,
 )
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
+from lm_eval_so.runner.merge.shards import take_shards
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RUN_FILES
@@ -83,7 +85,7 @@ async def told_config(
         InputError: If config, dataset or folder cannot be used.
     """
     asked = asked_config(config, plan, baseline)
-    if asked is not config:
+    if asked is not config and plan.part.folders is None:
         planned = await plan_run(asked, resources, plan.run_options, verdict=verdict)
         _tell_repeats(asked, resources, plan, planned)
     return asked
@@ -99,7 +101,7 @@ def _tell_repeats(config: Config, resources: Resources, plan: Plan, planned: Run
 async def ask(
     config: Config, resources: Resources, plan: Plan, verdict: ForVerdict
 ) -> Problem | None:
-    """Run the stage `run`.
+    """Run the stage `run`, or take the shards that other jobs asked.
 
     Returns:
         The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
@@ -108,8 +110,12 @@ async def ask(
     Raises:
         BudgetSpent: If it ended before the first answer.
     """
+    shards = plan.part.folders
     try:
-        await running.run(config, resources, plan.run_options, verdict=verdict)
+        if shards is None:
+            await running.run(config, resources, plan.run_options, verdict=verdict)
+        else:
+            take_shards(config, resources, shards, out=plan.run, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         if not (plan.run / RESULTS_FILE).exists():
             raise
@@ -117,6 +123,27 @@ async def ask(
         resources.listener(warned)
         return error.problems[0] if isinstance(error, TooManyErrors) else None
     return None
+
+
+async def ask_shard(config: Config, resources: Resources, plan: Plan) -> RunInfo:
+    """Make the dataset if the plan wants it, and ask the chatbot a shard of it; no verdict is made.
+
+    Args:
+        config: The config.
+        resources: Resources of the run.
+        plan: The plan, with the shard.
+
+    Returns:
+        `run.json` of the shard.
+
+    Raises:
+        LMEvalError: As the stages `generate` and `run`; answers that were paid for are on disk by then.
+    """
+    prepare_dataset(config, resources, plan)
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(config))
+    verdict = for_verdict(config, plan)
+    asked = await told_config(config, resources, plan, Baseline.none(), verdict)
+    return await running.run(asked, resources, plan.run_options, verdict=verdict)
 
 
 def note_verdict(run: Path, resources: Resources, *, stage: str) -> None:

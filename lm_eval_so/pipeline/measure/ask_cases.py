@@ -177,7 +177,9 @@ class _Asking:
         return grown if has_all else replace(grown, ended=Code.NOT_ASKED_AGAIN)
 
     def _end(self, further: Further, error: LMEvalError) -> Further:
-        is_ours = isinstance(error, BudgetSpent | NothingToDo)
+        # where other jobs asked, this one may have no way to the chatbot at all
+        is_elsewhere = self.run.plan.part.folders is not None
+        is_ours = is_elsewhere or isinstance(error, BudgetSpent | NothingToDo)
         is_down = isinstance(error, BackendError | CannotMeasure) and not is_ours
         self._warn(f"could not ask cases again: {error}", error)
         return replace(further, ended=Code.ENDPOINT_DOWN if is_down else Code.NOT_ASKED_AGAIN)

@@ -50,15 +50,23 @@ class Measured:
         return self.comparison.exit_code
 
 
-async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
+async def measure(
+    config: Config, resources: Resources, plan: Plan, *, shortens: bool = True
+) -> Measured:
     """Make the dataset if asked for, run, evaluate, compare, and write the reports.
+
+    Args:
+        config: The config.
+        resources: Resources of the command.
+        plan: The plan.
+        shortens: Whether Markdown shortens long texts of cases.
 
     Raises:
         LMEvalError: As the stages do; answers that were paid for are on disk by then.
     """
     baseline = find_first(config, plan)
     staleness = prepare_dataset(config, resources, plan)
-    config, plan = with_cases(config, resources.listener, plan, cases_folder(plan.run))
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(config))
     baseline = replace(baseline, rules=plan.rules)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)
@@ -87,7 +95,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
     if not plan.may_be_baseline or is_worse or is_lucky or comparison.is_cut_short:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
-    results = Results(report=report, comparison=comparison)
+    results = Results(report=report, comparison=comparison, shortens=shortens)
     files = write_reports(results, plan.reports, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
     is_main = control is not None and control.is_scheduled

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
@@ -20,10 +20,10 @@ from lm_eval_so.evaluator.evaluate import Origin
 from lm_eval_so.pipeline.control import ControlSource, Decided, decide
 from lm_eval_so.pipeline.rules.take_rules import Rules
 from lm_eval_so.pipeline.rules.two_views import seen_by_main
-from lm_eval_so.runner.run import RunOptions, run_folder
+from lm_eval_so.runner.run import RunOptions, Shard, run_folder
 
 __all__ = [
-    "AskedRound",
+    "AskedPart",
     "Baseline",
     "Decided",
     "Origin",
@@ -47,6 +47,9 @@ __all__ = [
     "wanted_baseline",
     "with_main",
 ]
+
+
+_CASES = Path(".lm-eval-so/cases")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,11 @@ class Baseline:
             return gate
         return gate.model_copy(update={"metrics": {**gate.metrics, **lost}})
 
+    @classmethod
+    def none(cls) -> Self:
+        """Return that there is no baseline, or that nothing asks for it."""
+        return cls(report=None, ref=BaselineRef(source="none"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCheck:
@@ -94,13 +102,24 @@ class SourceCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedRound:
-    """One round of a run that is asked in rounds."""
+class AskedPart:
+    """Part of the answers of a measurement that a run asks."""
 
     whole: Config | None = None
     """Config of the measurement, where a run asks only the first of its rounds."""
     goes_on: bool = False
     """Whether rounds of the run have been asked by this process."""
+    shard: Shard | None = None
+    """Shard of the dataset that is asked; None: the whole."""
+    folders: tuple[Path, ...] | None = None
+    """Folders of shards that other jobs asked, taken in the place of asking; None: all is asked here."""
+
+    @property
+    def stages(self) -> frozenset[Literal["run", "evaluate"]]:
+        """Stages that are gone through here."""
+        if self.shard is not None:
+            return frozenset({"run"})
+        return frozenset({"evaluate"} if self.folders is not None else {"run", "evaluate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +152,17 @@ class Plan:
     """Terms of holding tests against their sources; None: they are not."""
     rules: Rules | None = None
     """Rules of the base; None: the config's own hold."""
-    round: AskedRound = AskedRound()
-    """Round of the run that is asked."""
+    part: AskedPart = field(default_factory=AskedPart)
+    """Part of the answers that is asked here."""
 
     @property
     def run_options(self) -> RunOptions:
         """Options of the stage `run`."""
-        whole, goes_on = self.round.whole, self.round.goes_on
-        return RunOptions(out=self.run, fresh=self.fresh and not goes_on, of=whole, goes_on=goes_on)
+        part, goes_on = self.part, self.part.goes_on
+        fresh = self.fresh and not goes_on
+        return RunOptions(
+            out=self.run, fresh=fresh, of=part.whole, goes_on=goes_on, shard=part.shard
+        )
 
 
 def again_folder(run: Path) -> Path:
@@ -148,9 +170,9 @@ def again_folder(run: Path) -> Path:
     return _beside(run, "again")
 
 
-def cases_folder(run: Path) -> Path:
-    """Return the folder of a dataset that has main's cases, too, beside the run's."""
-    return _beside(run, "cases")
+def cases_folder(config: Config) -> Path:
+    """Return the folder of a dataset that has main's cases, too; the same in all jobs of a matrix."""
+    return config.resolve(_CASES / config.suite)
 
 
 def main_folder(run: Path) -> Path:

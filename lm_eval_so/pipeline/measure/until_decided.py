@@ -15,7 +15,7 @@ from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.pipeline.measure.answers import ask
-from lm_eval_so.pipeline.measure.plan import AskedRound, Baseline, Plan, makes_baseline, with_main
+from lm_eval_so.pipeline.measure.plan import AskedPart, Baseline, Plan, makes_baseline, with_main
 from lm_eval_so.pipeline.measure.verdict import proven_early
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
@@ -96,7 +96,7 @@ class _Measuring:
         """Ask round after round, and look after each from the second on."""
         most, alpha = config.run.repeats, config.gate.alpha
         early = most - LEAST_REPEATS
-        plan, last = replace(self.plan, round=AskedRound(whole=config)), None
+        plan, last = replace(self.plan, part=AskedPart(whole=config)), None
         number = await self._begun(config, plan)
         while True:
             asked = config.with_repeats(number)
@@ -119,7 +119,7 @@ class _Measuring:
             if why is not None:
                 return replace(found, rounds=replace(look, ended=why))
             last, number = found, number + 1
-            plan = replace(plan, round=AskedRound(whole=config, goes_on=True))
+            plan = replace(plan, part=AskedPart(whole=config, goes_on=True))
 
     async def _begun(self, config: Config, plan: Plan) -> int:
         """Return the round to begin with: of a run that is resumed the one that it was in."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.places import ReadFile
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset, read_sample
-from lm_eval_so.core.files import copy_atomic, read_bytes, read_lines, write_atomic
+from lm_eval_so.core.files import copy_atomic, keep_out_of_git, read_bytes, read_lines, write_atomic
 from lm_eval_so.core.hashing import digest_bytes, revision
 from lm_eval_so.core.records.codec import dump_line, parse_json
 from lm_eval_so.core.records.measured_with import RuleChange
@@ -125,6 +125,7 @@ def write_cases(lines: Sequence[bytes], config: Config, folder: Path) -> Config:
     """
     told, given = config.dataset, config.resolve(config.dataset.path)
     folder.mkdir(parents=True, exist_ok=True)
+    keep_out_of_git(folder)
     write_atomic(folder / SAMPLES_FILE, (f"{line.decode()}\n" for line in lines))
     (folder / METADATA_FILE).unlink(missing_ok=True)
     if given.is_dir() and (given / METADATA_FILE).is_file():

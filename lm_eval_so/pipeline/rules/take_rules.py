@@ -75,7 +75,12 @@ class Rules:
 
 
 def take_rules(
-    head: Config, source: Source, base: CommitFiles | None, *, why: Reason | None = None
+    head: Config,
+    source: Source,
+    base: CommitFiles | None,
+    *,
+    why: Reason | None = None,
+    scores: bool = True,
 ) -> Rules | None:
     """Take the rules of the base commit for a pull request's measurement.
 
@@ -84,6 +89,7 @@ def take_rules(
         source: Everything else that it was read from.
         base: The base commit, of which a pull request chooses nothing; None if nobody knows it.
         why: Reason why it is not known.
+        scores: Whether answers are scored here, so that judges must be within reach.
 
     Returns:
         None if main lets each pull request bring its own rules.
@@ -95,7 +101,7 @@ def take_rules(
         main = read_base_config(source, base)
         if main.gate.rules == "head":
             return None
-        return _rules(head, main, source, base)
+        return _rules(head, main, base, source.environ if scores else None)
     except RefusedError as refused:
         why = refused.why
     except NotServed as error:
@@ -103,7 +109,9 @@ def take_rules(
     return Rules(by="head", config=head, head=head, commit=commit, why=why)
 
 
-def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rules:
+def _rules(
+    head: Config, main: Config, base: CommitFiles, environ: Mapping[str, str] | None
+) -> Rules:
     """Return main's rules over a config; a file that is not served is found here, before anything is asked."""
     read = cache(base.read)
     readers = dict.fromkeys([_QUARANTINE, *(metric.id for metric in main.metrics)], read)
@@ -112,7 +120,7 @@ def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rul
     file = main.gate.quarantine
     is_other = main.read_for(_QUARANTINE, file) != head.read_for(_QUARANTINE, file)
     if is_other or config_changes(main, head):
-        unmeasured = _unmeasured(main, source.environ)
+        unmeasured = _unmeasured(main, environ)
         kept = {user: each for user, each in readers.items() if user not in unmeasured}
         config = _ruled(head, main, unmeasured).reading(kept)
     return Rules(
@@ -131,7 +139,7 @@ def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rul
     )
 
 
-def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:
+def _unmeasured(main: Config, environ: Mapping[str, str] | None) -> dict[str, str]:
     """Return the metrics of main that cannot be measured here, with the first problem of each."""
     ungated = main.model_copy(update={"gate": GateSection()})
     found: dict[str, str] = {}

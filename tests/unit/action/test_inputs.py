@@ -7,6 +7,7 @@ from lm_eval_so.action.inputs import (
     CommentMode,
     Generate,
     MissingSecrets,
+    ShowAnswers,
     read_inputs,
     read_usable_inputs,
 )
@@ -14,6 +15,8 @@ from lm_eval_so.action.outputs import OUTPUT_NAMES
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.yaml_lines import read_yaml
 from lm_eval_so.errors import UsageError
+from lm_eval_so.pipeline.github.matrix import asked_part
+from lm_eval_so.pipeline.measure.plan import AskedPart
 
 ROOT = Path(__file__).parents[3]
 CONFIG = """
@@ -221,6 +224,49 @@ def test_read_inputs__paths_stay_in_the_workspace(tmp_path, name, kind):
     value = "/etc" if kind == "absolute" else "link/x"
     with pytest.raises(UsageError, match="outside the workspace"):
         read(workspace, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"shard": "5/4"}, ['shard: "5/4" is no shard']),
+        ({"shard": "2"}, ['shard: "2" is no shard']),
+        ({"shard": "1/4", "command": "merge", "merge_glob": "a"}, ["shard: only command: ci"]),
+        ({"shard": "1/4", "show_answers": "none"}, ["shard: its answers are written"]),
+        ({"command": "merge"}, ["merge_glob: command: merge needs it"]),
+        ({"merge_glob": "../shards/*"}, ['merge_glob: "../shards/*" is outside']),
+        ({"merge_glob": "/shards/*"}, ['merge_glob: "/shards/*" is outside']),
+        ({"show_answers": "no"}, ['show_answers: "no" is not allowed']),
+    ],
+)
+def test_read_inputs__of_a_matrix(tmp_path, given, told):
+    with pytest.raises(UsageError) as failed:
+        read(tmp_path, **given)
+    for problem, text in zip(failed.value.problems, told, strict=True):
+        assert problem.what.startswith(f"input {text}")
+
+
+def test_asked_part__by_command_and_shard(tmp_path):
+    for name in ("b/run", "a/run", "c"):
+        (tmp_path / "shards" / name).mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / "shards" / name / "run/run.json").touch()
+    glob = {"merge_glob": "shards/*/run"}
+    merged = asked_part(read(tmp_path, command="merge", **glob))
+    assert merged.folders == tuple(tmp_path / f"shards/{name}/run" for name in ("a", "b"))
+    assert (merged.stages, merged.shard) == ({"evaluate"}, None)
+    assert asked_part(read(tmp_path, command="merge", merge_glob="none/*")).folders == ()
+    shard = asked_part(read(tmp_path, shard="2/4"))
+    assert (str(shard.shard), shard.stages, shard.folders) == ("2/4", {"run"}, None)
+    for inputs in (read(tmp_path, **glob), None):  # the glob alone asks for nothing
+        assert asked_part(inputs) == AskedPart()
+
+
+def test_read_inputs__answers_that_are_not_shown(tmp_path):
+    assert read(tmp_path, show_answers="none").overrides == ('report.answers="none"',)
+    assert read(tmp_path, show_answers="short").overrides == ()
+    shortens = {kind: read(tmp_path, show_answers=kind).publishing.shortens for kind in ShowAnswers}
+    assert shortens == {"full": False, "short": True, "none": True}
 
 
 def test_read_inputs__unknown_input_is_told(tmp_path):

@@ -116,6 +116,7 @@ def test_exemptions__hostile_texts_do_nothing(payload, language):
         flaky=(flaky,),
     )
     texts = [body(found, level=level, language=language) for level in range(LEVELS)]
+    assert texts[-1].count("\n- ") == 4  # three of four, and how many more
     assert len(texts[-1]) < LEAST_CHARS // 2
     texts.append(render(report(), found, format="md", language=language))
     for text in texts:

@@ -167,6 +167,20 @@ def test_comment_body__golden_levels(level, golden):
     assert ("Details were left out" in text) is (level > 0)
 
 
+def test_comment_body__whole_answers_where_they_fit():
+    long = "-".join(f"part{i}" for i in range(800))
+    worse = replace(comparison().changed[0], candidate_answer=long)
+    made = comparison(changed=(worse,), broken=None)
+    levels = {
+        shortens: [body(made, level=n, shortens=shortens) for n in (0, 1)]
+        for shortens in (True, False)
+    }
+    assert [long in text for text in levels[True]] == [False, False]
+    assert [long in text for text in levels[False]] == [True, False]
+    pages = [render(report(), made, format="md", shortens=each) for each in (True, False)]
+    assert [long in page for page in pages] == [False, True]
+
+
 def test_comment_body__each_level_is_shorter():
     many = tuple(changed(f"r-{n:03d}", candidate_answer="답" * 2000) for n in range(300))
     lengths = [len(body(comparison(changed=many), level=level)) for level in range(LEVELS)]

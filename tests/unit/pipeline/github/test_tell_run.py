@@ -233,15 +233,39 @@ def test_tell_run__of_several_pull_requests_takes_the_one_into_the_measured_base
     assert ("several pull requests" in place.texts(Warned)) == (pull is None)
 
 
+def test_tell_run__where_a_run_failed_without_a_result_no_comment_goes_on_saying_pass(place):
+    ours = State(run=3, attempt=1, job="", head=OTHER, verdict="pass", at=OTHER).line()
+    names = (f"fork/{SUITE}", SUITE, "fork/nightly.yml/a/b")
+    fork, *others = [
+        place.hub.add_comment(7, f"{marker(name)}\n{ours}\n### pass") for name in names
+    ]
+    place.hub.runs[6]["conclusion"] = "failure"
+    place.tell(comment="never")
+    assert place.writes == []
+    place.tell()
+    bodies = place.hub.bodies(7)
+    assert [bodies[other].endswith("### pass") for other in others] == [True, True]
+    assert "Could not be measured: run 6 failed without a result" in bodies[fork]
+    assert f"Before, at `{OTHER[:7]}`: pass" in bodies[fork]
+    assert place.output("comment_url").endswith(str(fork))
+    assert State.read(bodies[fork]).head == HEAD
+
+
 def test_tell_run__by_hand_tells_of_the_run_and_the_suite_that_are_named(place):
     place.event, place.run = "workflow_dispatch", 5
     place.hub.add_run(6, head_sha=HEAD)
     place.hub.add_artifact(6, "results", packed())
     state = State(run=6, attempt=1, job="x", head=HEAD)
     place.hub.add_comment(99, f"{marker('shop')}\n{state.line()}\nby the run itself")
+    place.hub.add_comment(99, f"{marker('shop-2')}\n{State().line()}\nof another suite")
     place.tell(run_id="6", suite_id="Shop")
-    assert place.writes == []
     assert "has written" in place.texts(Noticed)
+    place.told.clear()
+    place.hub.artifacts.clear()
+    place.hub.runs[6]["conclusion"] = "failure"
+    place.tell(run_id="6", suite_id="Shop")
+    assert "has written" in place.texts(Noticed)
+    assert place.writes == []
 
 
 @pytest.mark.parametrize(
@@ -285,7 +309,7 @@ def test_tell_run__a_comment_that_cannot_be_posted_is_an_error(place):
     [
         ({"comment": "never"}, 0, ""),
         ({"command": ""}, 2, "set command: comment"),
-        ({"command": "publish"}, 2, "use ci, comment"),
+        ({"command": "publish"}, 2, "use ci, merge, comment"),
     ],
 )
 def test_ci__on_workflow_run_does_what_the_input_says(place, inputs, exit_code, told):

@@ -150,6 +150,7 @@ def test_told_if_unmeasured__a_comment_is_not_left_saying_pass(
     assert rest.startswith(said)
     assert "`bbbbbbb` 커밋의 이전 결과: 통과." in rest
     assert "✅" not in body
+    assert f"<sub>측정하지 못한 커밋: `{HEAD[:7]}`</sub>" in body
     assert rest.strip() in place.summary or rest.split("\n\n")[0] in place.summary
     assert "`bbbbbbb` 커밋의 이전 결과: 통과." in place.summary
     outputs = (place.folder / "output").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ from lm_eval_so.pipeline.rules.take_rules import take_rules
 
 Values = dict[str, Any]
 N = 40
+ENVIRON = {"TONE": "Be right.", "BOUNDARY": "word"}
 MANY, FEW, ONE = range(8), range(2), range(1)
 """Cases that the pull request's chatbot gets wrong: a sure drop, one within the noise, a single case."""
 JUDGE = {
@@ -97,7 +98,7 @@ class Team:
         file = self.folder / "lm-eval-so.yaml"
         file.write_text(json.dumps({**config, "backend": backend}))
         (self.folder / "data.jsonl").write_text("".join(f"{dump_line(s)}\n" for s in lines))
-        return load_config(file)
+        return load_config(file, environ=ENVIRON)
 
     async def merge(self, config: Values, *, baseline: bool = True) -> None:
         """Put a config into main, with a baseline in which all is right."""
@@ -277,6 +278,14 @@ LOOSENED = {
 }  # fmt: skip
 
 
+DEFINED_ANEW = {
+    "other params": ("exact_match",),
+    "other rubric": ("helpful",),
+    "other judge": ("helpful",),
+}
+"""Metrics that are measured as main defines them alone."""
+
+
 def names(found: Comparison) -> list[str]:
     assert found.rules is not None
     return [change_text(change, Language.EN) for change in found.rules.changes]
@@ -298,6 +307,7 @@ async def test_loosened__main_decides_all_the_same_and_it_is_told(team: Team, wa
     assert any(each.startswith(case.told) for each in told), told
     assert rules.own is not None
     assert rules.own.verdict is (case.own or found.verdict)
+    assert rules.own.not_asked == DEFINED_ANEW.get(way, ())
 
 
 WIDE = settings(**limits(margin=0.5))
@@ -430,6 +440,7 @@ async def test_plan__counts_the_cases_of_main_and_writes_nothing(team: Team) -> 
     planned = await plan_answers(rules.config, resources(), plan)
     assert planned.to_ask == N
     assert not run.parent.exists()
+    assert not (team.folder / ".lm-eval-so").exists()
 
 
 UNREAD = {
@@ -457,3 +468,45 @@ async def test_unread__the_rules_of_the_pull_request_hold_and_it_is_told(
     assert (found.rules.by, found.rules.why) == ("head", code)
     head = headline_of(found, None, Language.EN)
     assert head.text.endswith("by this pull request's own rules")
+
+
+async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
+    """Main's judge keeps its variables, files and line; the chatbot and all that asks it are the head's."""
+    calibration = {"calibration": "calibration.json"}
+    judge = {**JUDGE, "judge": calibration, "params": {"rubric": "${TONE}", "labels": ["good", "bad"]}}  # fmt: skip
+    gate = {"stop": "pass", "claim": "these", "broken": "off"}
+    main = settings(metrics=["exact_match", judge], gate=gate, run={"repeats": 2})
+    team.write(main, (), samples())
+    kappa = '{"schema": "lm-eval-so/calibration/1", "metric": "helpful", "kappa": %s}'
+    (team.folder / "calibration.json").write_text(kappa % "0.9")
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main", cwd=team.folder)
+    (team.folder / "calibration.json").write_text(kappa % "0.1")
+    mine = {"name": "contains", "params": {"boundary": "${BOUNDARY}"}}
+    head = team.write(
+        settings(metrics=[mine], system="Be brief.", run={"executor": "batch"}), ONE, samples()
+    )
+    base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    rules = take_rules(head, source, base)
+    assert rules is not None
+    found = rules.config
+    assert [each.id for each in found.metrics] == ["exact_match", "helpful", "contains"]
+    assert (found.system, found.run.executor, found.backend) == ("Be brief.", "batch", head.backend)
+    assert (found.run.repeats, found.gate.claim, found.gate.stop) == (2, "these", "never")
+    written = {at: each.text for at, each in found.located.written.items()}
+    assert written[("metrics", 1, "params", "rubric")] == "${TONE}"
+    assert written[("metrics", 2, "params", "boundary")] == "${BOUNDARY}"
+    assert len(written) == 2
+    text = found.read_for("helpful", Path("calibration.json"))
+    assert text == kappa % "0.9"
+
+
+async def test_groups__of_cases_that_stay_are_mains(team: Team) -> None:
+    await team.merge(settings())
+    found = await team.propose(settings(), MANY, changed(range(N), group_id="one"))
+    assert (found.verdict, found.exit_code) == (Verdict.REGRESSION, 1)
+    assert names(found) == ["40 cases put into another group"]
+    assert found.rules is not None
+    assert found.rules.own is not None
+    assert found.rules.own.verdict is Verdict.INCONCLUSIVE

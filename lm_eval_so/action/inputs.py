@@ -94,16 +94,6 @@ class ArtifactInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Permits:
-    """Inputs about what a config may do beside the keys of the step."""
-
-    hosts: AllowedHosts
-    """Hosts that may be asked."""
-    own_code: bool
-    """Whether code that the config names may run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixInputs:
     """Inputs of the jobs of a matrix, which ask a dataset together."""
 
@@ -117,12 +107,16 @@ class MatrixInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretInputs:
-    """Inputs that hold keys, and the consequence of one that is empty."""
+    """Inputs that hold keys, or say what may be done with them."""
 
     openai_api_key: str | None = field(repr=False)
     """For OPENAI_API_KEY, where that variable is empty."""
     github_token: str | None = field(repr=False)
     on_missing: MissingSecrets
+    hosts: AllowedHosts
+    """Hosts that may be asked."""
+    own_code: bool
+    """Whether code that the config names may run beside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +139,6 @@ class Inputs:
     artifact: ArtifactInputs
     matrix: MatrixInputs
     report_dir: Path
-    permits: Permits
     warnings: tuple[str, ...] = ()
 
     def config_or(self, given: Path) -> Path:
@@ -224,6 +217,8 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             openai_api_key=values["openai_api_key"] or None,
             github_token=values["github_token"] or None,
             on_missing=MissingSecrets(values["on_missing_secrets"]),
+            hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
+            own_code=values["allow_plugins"] == "true",
         ),
         target_url=values["target_url"] or None,
         baseline=paths["baseline"] if values["baseline"] else None,
@@ -248,10 +243,6 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             root=_root(workspace),
         ),
         report_dir=paths["report_dir"],
-        permits=Permits(
-            hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
-            own_code=values["allow_plugins"] == "true",
-        ),
         warnings=tuple(_unknown(environ)),
     )
 

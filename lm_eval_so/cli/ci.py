@@ -54,8 +54,8 @@ def ci(
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
-    from lm_eval_so.pipeline.github.permits import own_code_as_permitted
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
+    from lm_eval_so.pipeline.permits.permitted_code import own_code_as_permitted
 
     around = read_surroundings(dict(os.environ))
     with own_code_as_permitted(around):
@@ -69,9 +69,9 @@ def _measure(
 
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
-    from lm_eval_so.pipeline.github.permits import code_problems, host_problems
     from lm_eval_so.pipeline.github.surroundings import find_rules
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
+    from lm_eval_so.pipeline.permits.permitted_code import code_problems
     from lm_eval_so.terminal.session import open_session
 
     inputs, target = around.inputs, None
@@ -83,7 +83,7 @@ def _measure(
         environ=around.environ,
         overrides=line.config_overrides,
         plugins=line.plugins or (),
-        hosts=inputs.permits.hosts if inputs else None,
+        hosts=inputs.secrets.hosts if inputs else None,
     )
     if inputs and inputs.target_url:
         target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
@@ -98,9 +98,7 @@ def _measure(
         session.refuse(refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     rules = find_rules(session.config, around, baseline=options.baseline)
-    if rules:
-        session = session.under(rules.config)
-        session.refuse([*host_problems(session.config, around)])
+    session = session.under(rules.config) if rules else session
     config = session.config
     plan = stage.make_plan(config, around, options, rules)
     for told in tell_gate(config):

@@ -31,7 +31,6 @@ from lm_eval_so.pipeline.github.matrix import (
     matrix_problems,
     stop_problems,
 )
-from lm_eval_so.pipeline.github.permits import host_problems, tell_permits
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
@@ -46,6 +45,7 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
+from lm_eval_so.pipeline.permits.permitted_hosts import host_problems, tell_permits
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -119,11 +119,13 @@ def make_plan(
         rules: The rules of the base.
 
     Raises:
-        ConfigError: If the gate that decides asks in rounds, and the step asks a shard.
+        ConfigError: If the gate that decides asks in rounds, and the step asks a shard; if main's
+            judges are asked at hosts that the workflow does not allow.
     """
     activity, inputs = around.activity, around.inputs
     part = asked_part(inputs)
-    refuse([*stop_problems(config, part)])  # of main's gate, which is another than the config's
+    # of main's gate and judges, which are others than the config's
+    refuse([*stop_problems(config, part), *host_problems(config, around)])
     run, reports = _folders(config, around, options)
     base = around.base(config.folder)
     origin = Origin(commit=base.here, base_ref=activity.base.ref)
@@ -188,7 +190,7 @@ async def measure_and_tell(
     if inputs is None:
         measured = await measure(config, resources, plan)
         return Done(measured=measured, told=None, exit_code=measured.exit_code)
-    resources = replace(resources, hosts=inputs.permits.hosts)
+    resources = replace(resources, hosts=inputs.secrets.hosts)
     for event in tell_permits(config, around):
         resources.listener(event)
     for text in (*activity.warnings, *inputs.warnings):

@@ -60,7 +60,7 @@ class Surroundings:
         if self.inputs is None:
             return True
         is_skipped = self.activity.skip or self._lacks_keys_by_right
-        return self.inputs.permits.own_code and not is_skipped
+        return self.inputs.secrets.own_code and not is_skipped
 
     def skip_reason(self, config: Config) -> str | None:
         """Return the reason to measure nothing; None if there is work, as always outside GitHub."""

@@ -55,7 +55,7 @@ def ci(
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
-    from lm_eval_so.pipeline.permits.permitted_code import own_code_as_permitted
+    from lm_eval_so.pipeline.permits.permits import own_code_as_permitted
 
     around = read_surroundings(dict(os.environ))
     with own_code_as_permitted(around):
@@ -71,7 +71,7 @@ def _measure(
     from lm_eval_so.pipeline.check import tell_gate
     from lm_eval_so.pipeline.github.surroundings import find_rules
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
-    from lm_eval_so.pipeline.permits.permitted_code import code_problems
+    from lm_eval_so.pipeline.permits.permits import code_problems
     from lm_eval_so.terminal.session import open_session
 
     inputs, target = around.inputs, None

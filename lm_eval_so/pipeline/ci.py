@@ -45,7 +45,7 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
-from lm_eval_so.pipeline.permits.permitted_hosts import host_problems, tell_permits
+from lm_eval_so.pipeline.permits.permits import host_problems, tell_permits
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"

@@ -26,8 +26,12 @@ from lm_eval_so.core.registry import load_plugins, without_own_code
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.pipeline.github.surroundings import Surroundings
-from lm_eval_so.pipeline.permits.permitted_code import code_problems, own_code_as_permitted
-from lm_eval_so.pipeline.permits.permitted_hosts import host_problems, tell_permits
+from lm_eval_so.pipeline.permits.permits import (
+    code_problems,
+    host_problems,
+    own_code_as_permitted,
+    tell_permits,
+)
 from lm_eval_so.testing import ChatServer
 
 KEY = "sk-test-1234567890abcdef"

@@ -1,11 +1,14 @@
-"""Code that the config of a pull request names: whether the workflow lets it run."""
+"""Permits of the workflow for a pull request's config: code that runs, and hosts that get keys."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from lm_eval_so.core import git
+from lm_eval_so.core.backends.build import named_hosts
+from lm_eval_so.core.backends.credentials import host_problem
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.registry import without_own_code
 from lm_eval_so.core.secrets import secret_variables
 from lm_eval_so.errors import Problem, Where
@@ -44,7 +47,7 @@ def code_problems(
     if inputs is None:
         return
     if inputs.secrets.own_code:
-        if keys := keys_beside_a_fork(config, around):
+        if keys := _keys_beside_a_fork(config, around):
             what = f"allow_plugins: true would let a fork's code read {', '.join(keys)}"
             hint = "leave allow_plugins out where forks are measured, or give the step no key"
             yield Problem(what=what, where=Where(key="allow_plugins"), hint=hint)
@@ -55,7 +58,39 @@ def code_problems(
         yield Problem(what=told, where=where, hint=_PERMIT)
 
 
-def keys_beside_a_fork(config: Config, around: Surroundings) -> list[str]:
+def host_problems(config: Config, around: Surroundings) -> Iterator[Problem]:
+    """Find the hosts that the config names and the workflow does not allow.
+
+    Args:
+        config: The config; its plugins have run.
+        around: The surroundings.
+    """
+    if around.inputs is None:
+        return
+    allowed = around.inputs.secrets.hosts
+    if not allowed.entries and (keys := _keys_beside_a_fork(config, around)):
+        what = f"a fork's config would choose where {', '.join(keys)} is sent"
+        hint = "name the hosts in the workflow by allowed_hosts"
+        yield Problem(what=what, where=Where(key="allowed_hosts"), hint=hint)
+    for named in named_hosts(config, around.environ):
+        problem = host_problem(named, allowed)
+        if problem is not None:
+            yield problem
+
+
+def tell_permits(config: Config, around: Surroundings) -> Iterator[Event]:
+    """Tell where keys may go if the workflow does not say, and what code of the config runs."""
+    if around.inputs is None:
+        return
+    hosts = sorted({str(each.host) for each in named_hosts(config, around.environ)})
+    if hosts and not around.inputs.secrets.hosts.entries:
+        text = f"keys may go to the hosts that the config names: {', '.join(hosts)}"
+        yield Noticed(stage="ci", text=f"{text}; the input allowed_hosts limits them")
+    if code := sorted({each.what for each in find_own_code(config)}):
+        yield Noticed(stage="ci", text=f"code of the config runs: {', '.join(code)}")
+
+
+def _keys_beside_a_fork(config: Config, around: Surroundings) -> list[str]:
     """Return the variables with keys if the checkout may be a fork's; none if it is surely not.
 
     GitHub's own tokens are none on a fork's pull request, where they can change nothing.

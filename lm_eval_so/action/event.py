@@ -39,7 +39,7 @@ class Base:
     rule: BaseRule
     commit: str | None = None
     ref: str | None = None
-    """Branch without "refs/heads/"; null: the default branch is not known."""
+    """Branch of the base, without "refs/heads/"; null if not known, as the default branch at a desk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +287,8 @@ def _push(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, A
     if default is not None and branch == default:
         before = _text(payload, "before")
         commit = before if before != _NO_COMMIT else None
-        return {"base": Base(rule=BaseRule.COMMIT, commit=commit), "may_be_baseline": True}
+        base = Base(rule=BaseRule.COMMIT, commit=commit, ref=default)
+        return {"base": base, "may_be_baseline": True}
     owner = environ.get("GITHUB_REPOSITORY", "").partition("/")[0]
     is_branch = ref.startswith("refs/heads/")
     return {
@@ -307,13 +308,15 @@ def _dispatch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[st
     return {"base": Base(rule=BaseRule.MERGE_BASE, ref=default), "takes_pull_number": True}
 
 
-def _schedule(_: Mapping[str, str], __: Mapping[str, Any]) -> dict[str, Any]:
-    return {"base": Base(rule=BaseRule.HEAD), "may_be_baseline": True}
+def _schedule(environ: Mapping[str, str], _: Mapping[str, Any]) -> dict[str, Any]:
+    branch = _branch(environ.get("GITHUB_REF"))
+    return {"base": Base(rule=BaseRule.HEAD, ref=branch), "may_be_baseline": True}
 
 
 def _merge_group(_: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
     base = _text(payload, "merge_group", "base_sha")
-    return {"base": Base(rule=BaseRule.COMMIT, commit=base)}
+    branch = _branch(_text(payload, "merge_group", "base_ref"))
+    return {"base": Base(rule=BaseRule.COMMIT, commit=base, ref=branch)}
 
 
 _FINDERS = {
@@ -323,6 +326,12 @@ _FINDERS = {
     "schedule": _schedule,
     "merge_group": _merge_group,
 }
+
+
+def _branch(ref: str | None) -> str | None:
+    """Return the branch that a ref names; None if it names none."""
+    kind, _, branch = (ref or "").partition("refs/heads/")
+    return branch if branch and not kind else None
 
 
 def _default_branch(payload: Mapping[str, Any]) -> str | None:

@@ -84,6 +84,15 @@ class UpdateBaseline(StrEnum):
     """A report that is refused fails the step."""
 
 
+class BaselineStore(StrEnum):
+    """Place to which a run on the default branch writes the baseline."""
+
+    ARTIFACT = "artifact"
+    """The report itself, for the workflow to upload, says that it may be one."""
+    FILE = "file"
+    """`baseline.path` in the checkout."""
+
+
 INPUTS: Final[Mapping[str, str]] = {
     "command": "ci",
     "config": "",
@@ -104,9 +113,13 @@ INPUTS: Final[Mapping[str, str]] = {
     "timeout_minutes": "",
     "shard": "",
     "baseline": "",
+    "baseline_source": "auto",
     "baseline_path": "",
     "baseline_ref": "",
+    "baseline_workflow": "",
+    "baseline_max_ancestors": "20",
     "update_baseline": "never",
+    "baseline_store": "",
     "on_inconclusive": "",
     "on_missing_baseline": "",
     "on_incomparable": "",
@@ -131,7 +144,9 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "command": list(Command),
     "generate": list(Generate),
     "allow_plugins": ["true", "false"],
+    "baseline_source": list(BaselineSource),
     "update_baseline": list(UpdateBaseline),
+    "baseline_store": list(BaselineStore),
     "on_inconclusive": list(Policy),
     "on_missing_baseline": list(Policy),
     "on_incomparable": [Policy.WARN, Policy.FAIL],
@@ -150,6 +165,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
     "confirm": (0, 20),
     "concurrency": (1, 4096),
+    "baseline_max_ancestors": (0, 99),
     "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
     "run_id": (1, 2**63 - 1),

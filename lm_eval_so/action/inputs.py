@@ -9,6 +9,7 @@ from lm_eval_so.action.input_values import (
     INPUTS,
     LEAST_CHARS,
     BaselineSource,
+    BaselineStore,
     Command,
     CommentMode,
     Generate,
@@ -29,7 +30,9 @@ from lm_eval_so.errors import Problem, UsageError, nearest
 __all__ = [
     "INPUTS",
     "LEAST_CHARS",
+    "BaselineInputs",
     "BaselineSource",
+    "BaselineStore",
     "Command",
     "CommentMode",
     "Generate",
@@ -53,6 +56,7 @@ _OVERRIDES: Final[Mapping[str, str]] = {
     "timeout_minutes": "run.max_time_s",
     "baseline_path": "baseline.path",
     "baseline_ref": "baseline.ref",
+    "artifact_name": "baseline.artifact",
     "on_inconclusive": "gate.on_inconclusive",
     "on_missing_baseline": "gate.on_missing_baseline",
     "on_incomparable": "gate.on_incomparable",
@@ -120,6 +124,22 @@ class SecretInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineInputs:
+    """Inputs about the baseline: where it is, and whether this run makes one."""
+
+    report: Path | None
+    """Report that the workflow names."""
+    source: BaselineSource
+    workflow: str
+    """File of the workflow whose runs stored baselines; "": this one's."""
+    max_ancestors: int
+    """Ancestors of the base commit whose runs are looked at."""
+    update: UpdateBaseline
+    store: BaselineStore | None
+    """Place to write to; null: the file if the config names one, else the artifact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Inputs of the workflow's step."""
 
@@ -133,8 +153,7 @@ class Inputs:
     secrets: SecretInputs
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
-    baseline: Path | None
-    update_baseline: UpdateBaseline
+    baseline: BaselineInputs
     publishing: Publishing
     artifact: ArtifactInputs
     matrix: MatrixInputs
@@ -221,8 +240,14 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             own_code=values["allow_plugins"] == "true",
         ),
         target_url=values["target_url"] or None,
-        baseline=paths["baseline"] if values["baseline"] else None,
-        update_baseline=UpdateBaseline(values["update_baseline"]),
+        baseline=BaselineInputs(
+            report=paths["baseline"] if values["baseline"] else None,
+            source=BaselineSource(values["baseline_source"]),
+            workflow=values["baseline_workflow"].rpartition("/")[2],
+            max_ancestors=int(values["baseline_max_ancestors"]),
+            update=UpdateBaseline(values["update_baseline"]),
+            store=BaselineStore(values["baseline_store"]) if values["baseline_store"] else None,
+        ),
         publishing=Publishing(
             comment=CommentMode(values["comment"]),
             is_comment_required=values["comment_required"] == "true",

@@ -100,7 +100,7 @@ def _measure(
     rules = find_rules(session.config, around, baseline=options.baseline)
     session = session.under(rules.config) if rules else session
     config = session.config
-    plan = stage.make_plan(config, around, options, rules)
+    plan = stage.make_plan(config, around, options, session.progress.listen, rules)
     for told in tell_gate(config):
         session.progress.listen(told)
     if options.dry_run:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from servers.checkout import N, open_checkout
-from servers.commands import Done, lm_eval_so
+from servers.commands import Done, git, lm_eval_so
 from servers.runner_log import executed, foreign, split_masks
 from servers.runs import write_dataset
 
@@ -183,7 +183,13 @@ def test_ci__its_own_commands_work_and_no_others(tmp_path: Path) -> None:
         for old, new in zip(names, hostile, strict=True):
             rows = rows.replace(f"{old},", f"{new},")
         report["samples"]["ids"] = [f"{START}{i} {HOSTILE}" for i in range(N)]
+        # main has these cases: those that a pull request adds are judged by its own rules
+        git("checkout", "-q", "main", cwd=place.folder)
         (place.folder / "data/test.jsonl").write_text(rows, encoding="utf-8")
+        git("commit", "-qam", "cases", cwd=place.folder)
+        git("checkout", "-q", "topic", cwd=place.folder)
+        git("merge", "-q", "main", cwd=place.folder)
+        place.commit("a change")
         baseline.write_text(json.dumps(report), encoding="utf-8")
         arguments = {"INPUT_BASELINE": "fetched.json", f"INPUT_{HOSTILE}": "x"}
         done = place.ci(**arguments)

@@ -10,7 +10,7 @@ import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git
 
-from lm_eval_so.testing.chat_server import Seen
+from lm_eval_so.testing.chat_server import Reply, Seen
 
 JUDGED = """\
 metrics:
@@ -19,7 +19,6 @@ metrics:
     params: {rubric: rubric.md, labels: [good, bad]}
     backend: {name: openai, params: {model: j}, options: {base_url: "${BOT_URL}", api_key_env: JUDGE_KEY}}
 """
-COUNT = 4
 TIMES = {
     *(
         "started_at",
@@ -40,8 +39,8 @@ def place(tmp_path: Path) -> Iterator[Checkout]:
         yield found
 
 
-def ask(place: Checkout, number: int, **more: str) -> Any:
-    shard, folder = f"{number}/{COUNT}", f"shards/shard-{number}"
+def ask(place: Checkout, number: int, *, of: int = 2, **more: str) -> Any:
+    shard, folder = f"{number}/{of}", f"shards/shard-{number}"
     return place.ci(INPUT_SHARD=shard, INPUT_REPORT_DIR=folder, INPUT_GITHUB_TOKEN="", **more)
 
 
@@ -79,8 +78,8 @@ def test_ci__a39_four_shards_are_the_unsharded_run(place: Checkout) -> None:
     right = place.answer
     without_a_case_and_a_limit(place)
     place.answer = lambda seen: "틀린 답" if seen.text.endswith("#7") else right(seen)
-    for number in range(1, COUNT + 1):
-        done = ask(place, number)
+    for number in (1, 2, 3, 4):
+        done = ask(place, number, of=4)
         assert done.returncode == 0, done.stderr
         assert place.outputs()["verdict"] == "skipped"
         assert place.outputs()["passed"] == "true"
@@ -120,22 +119,24 @@ def test_ci__a_shard_needs_no_judge_and_its_verdict_no_chatbot(place: Checkout) 
         return "틀린 답" if seen.text.endswith("#7") else answer(seen)
 
     place.answer = said
-    for number in range(1, COUNT + 1):
+    for number in (1, 2):
         assert ask(place, number).returncode == 0
-    judge = {"JUDGE_KEY": KEY, "OPENAI_API_KEY": ""}
-    done = merge(place, **judge)
-    assert done.returncode == 0, done.stderr
-    assert "could not ask cases again: OPENAI_API_KEY is not set" in done.stderr
-    comparison = report_of(place, "comparison")
-    codes = [each["code"] for each in comparison["broken"]["warnings"]]
-    assert codes == ["not_asked_again"]
+    gone = Reply(status=401, body=b'{"error": {"message": "who are you"}}')
+    for key, why in (("", "OPENAI_API_KEY is not set"), (KEY, "refused the key")):
+        place.answer = lambda seen: said(seen) if "right?" in json.dumps(seen.body) else gone
+        done = merge(place, JUDGE_KEY=KEY, OPENAI_API_KEY=key)
+        assert done.returncode == 0, done.stderr
+        assert "could not ask cases again" in done.stderr
+        assert why in done.stderr
+        comparison = report_of(place, "comparison")
+        codes = [each["code"] for each in comparison["broken"]["warnings"]]
+        assert codes == ["not_asked_again"]
 
 
-PLANTED = ("질문 #7", "답 7", "PLANTED-ANSWER", "PLANTED-REASON")
+PLANTED = ("질문 #7", "답 7", "PLANTED-ANSWER", "PLANTED-REASON", "PLANTED-TRUTH")
 
 
-@pytest.mark.parametrize("show", ["short", "none"])
-def test_ci__answers_are_shown_nowhere_or_everywhere(place: Checkout, show: str) -> None:
+def test_ci__answers_that_may_not_be_shown_stand_nowhere(place: Checkout) -> None:
     config = place.folder / "lm-eval-so.yaml"
     text = config.read_text(encoding="utf-8")
     line = next(each for each in text.splitlines() if each.startswith("metrics:"))
@@ -144,7 +145,10 @@ def test_ci__answers_are_shown_nowhere_or_everywhere(place: Checkout, show: str)
         encoding="utf-8",
     )
     (place.folder / "rubric.md").write_text("Is it right?\n", encoding="utf-8")
-    place.commit("a judge")
+    samples = place.folder / "data/test.jsonl"
+    edited = samples.read_text(encoding="utf-8").replace('"답 8"', '"PLANTED-TRUTH"')
+    samples.write_text(edited, encoding="utf-8")
+    place.commit("a judge, and another truth")
     answer = place.answer
 
     def said(seen: Seen) -> str:
@@ -155,7 +159,8 @@ def test_ci__answers_are_shown_nowhere_or_everywhere(place: Checkout, show: str)
         return "PLANTED-ANSWER" if seen.text.endswith("#7") else answer(seen)
 
     place.answer = said
-    done = place.ci(INPUT_SHOW_ANSWERS=show, JUDGE_KEY=KEY)
+    hidden = {"INPUT_SHOW_ANSWERS": "none", "JUDGE_KEY": KEY}
+    done = place.ci(**hidden)
     assert done.returncode == 0, done.stderr
     reports = place.folder / "lm-eval-so-report"
     files = [file for file in reports.rglob("*") if file.is_file()]
@@ -163,28 +168,24 @@ def test_ci__answers_are_shown_nowhere_or_everywhere(place: Checkout, show: str)
     texts = {str(file): file.read_text(encoding="utf-8") for file in files}
     texts |= {"comment": "".join(place.hub.bodies(7).values()), "log": done.stdout + done.stderr}
     found = {text: [name for name in texts if text in texts[name]] for text in PLANTED}
-    if show == "none":
-        assert not any(found.values()), found
-        assert not (reports / "run").exists()
-        assert "q7" in texts["comment"]
-        kept = (place.folder / "runs/bot/run_results.jsonl").read_text(encoding="utf-8")
-        assert "PLANTED-ANSWER" in kept
-        inside = place.ci(INPUT_SHOW_ANSWERS=show, JUDGE_KEY=KEY, INPUT_REPORT_DIR="runs")
-        assert inside.returncode == 2
-        assert "keeps answers out of runs, and run.out leads there" in inside.stderr
-    else:
-        assert all(len(names) > 2 for names in found.values()), found
+    assert not any(found.values()), found
+    assert not (reports / "run").exists()
+    assert "q7" in texts["comment"]
+    kept = (place.folder / "runs/bot/run_results.jsonl").read_text(encoding="utf-8")
+    assert "PLANTED-ANSWER" in kept
+    inside = place.ci(**hidden, INPUT_REPORT_DIR="runs")
+    assert inside.returncode == 2
+    assert "keeps answers out of runs, and run.out leads there" in inside.stderr
 
 
 def test_ci__what_a_matrix_lacks(place: Checkout) -> None:
-    for number in (1, 2, 4):
-        assert ask(place, number).returncode == 0
+    assert ask(place, 1).returncode == 0
     done = merge(place)
     assert done.returncode == 3, done.stderr
-    assert "shard 3/4 is missing" in done.stderr
+    assert "shard 2/2 is missing" in done.stderr
     assert place.outputs()["verdict"] == "error"
     [body] = place.hub.bodies(7).values()
-    assert "shard 3/4 is missing" in body
+    assert "shard 2/2 is missing" in body
 
     config = place.folder / "lm-eval-so.yaml"
     text = config.read_text(encoding="utf-8")
@@ -192,17 +193,16 @@ def test_ci__what_a_matrix_lacks(place: Checkout) -> None:
         text.replace("gate: {", "gate: {claim: these, stop: pass, "), encoding="utf-8"
     )
     asked = len(place.bot.requests)
-    refused = ask(place, 3, INPUT_REPEATS="3")
+    refused = ask(place, 2, INPUT_REPEATS="3")
     assert refused.returncode == 2
     assert "gate.stop asks in rounds" in refused.stderr
     config.write_text(text, encoding="utf-8")
     assert len(place.bot.requests) == asked
     assert len(place.hub.bodies(7)) == 1
 
-    assert ask(place, 3).returncode == 0
-    shutil.copytree(place.folder / "shards/shard-3", place.folder / "shards/kept")
+    shutil.copytree(place.folder / "shards/shard-1", place.folder / "shards/kept")
     place.commit("brings a shard")
     done = merge(place)
     assert done.returncode == 2
     assert "shards/kept/run is a file of the commit" in done.stderr
-    assert len(place.bot.requests) > asked
+    assert len(place.bot.requests) == asked

@@ -311,7 +311,8 @@ def test_image__is_pushed_by_digest_and_tried(project: Path, tmp_path: Path) -> 
 @pytest.mark.image
 def test_dry_run__builds_and_installs_what_would_be_published(tmp_path: Path) -> None:
     source = tmp_path / "clone"
-    git("clone", "--quiet", str(ROOT), str(source), cwd=tmp_path)
+    # not by `git`, whose environment has no SUDO_UID: with it, root may read the clone of a user
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
     changelog = source / "CHANGELOG.md"
     head = "## [Unreleased]\n"
     changelog.write_text(changelog.read_text("utf-8").replace(head, f"{head}\n- An entry.\n"))

@@ -201,6 +201,7 @@ class FakeGitHub:
             rf"GET {repository}/pulls/(\d+)": self._get_pull,
             rf"GET {repository}/pulls": self._list_pulls,
             rf"GET {repository}/actions/runs/(\d+)": self._get_run,
+            rf"GET {repository}/actions/workflows/([^/]+)/runs": self._list_runs,
             rf"GET {repository}/actions/runs/(\d+)/artifacts": self._list_artifacts,
             rf"GET {repository}/actions/artifacts/(\d+)/zip": self._redirect_to_zip,
             r"GET /store/(\d+)": self._get_zip,
@@ -211,7 +212,8 @@ class FakeGitHub:
         }
         for pattern, handle in routes.items():
             if match := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return handle(request, *map(int, match.groups()))
+                found = (int(part) if part.isdecimal() else part for part in match.groups())
+                return handle(request, *found)
         return 404, {"message": "Not Found"}, {}
 
     def _graphql(self) -> tuple[int, Any, dict[str, str]]:
@@ -235,6 +237,20 @@ class FakeGitHub:
     def _get_run(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
         run = self.runs.get(number)
         return (200, run, {}) if run else (404, {"message": "Not Found"}, {})
+
+    def _list_runs(self, request: Request, file: str) -> tuple[int, Any, dict[str, str]]:
+        """List the newest first, also those of a fork's branch of this name."""
+        found = [
+            run
+            for run in reversed(self.runs.values())
+            if run["path"].endswith(f"/{file}")
+            and run["head_branch"] == request.query["branch"]
+            and run["conclusion"] == request.query["status"]
+        ]
+        if not any(run["path"].endswith(f"/{file}") for run in self.runs.values()):
+            return 404, {"message": "Not Found"}, {}
+        status, part, headers = self._page(request, found)
+        return status, {"total_count": len(found), "workflow_runs": part}, headers
 
     def _list_artifacts(self, request: Request, run: int) -> tuple[int, Any, dict[str, str]]:
         wanted = request.query.get("name")

@@ -83,7 +83,7 @@ def _of_run(report: EvaluationReport, config: Config) -> Iterator[Refusal]:
     if not experiment.complete:
         verb = "is" if experiment.missing == 1 else "are"
         missing = f"{counted(experiment.missing, 'row')} {verb} missing"
-        lost = missing if experiment.missing else "it was ended"
+        lost = missing if experiment.missing else "it was ended, or is a shard"
         what = f"the run is not complete: {lost}"
         stopped = experiment.budget.get("stopped")
         if isinstance(stopped, Mapping) and isinstance(by := stopped.get("by"), str):
@@ -92,7 +92,10 @@ def _of_run(report: EvaluationReport, config: Config) -> Iterator[Refusal]:
         yield _refusal(RefusalCode.INCOMPLETE, what, hint)
     elif not experiment.eligible:
         what = "the report may not become a baseline: experiment.eligible is false"
-        hint = "it is a pull request's, stopped early, or got worse: measure what was merged"
+        hint = (
+            "it is a pull request's or of a workflow without update_baseline, stopped early, or got"
+        )
+        hint = f"{hint} worse: measure what was merged"
         yield _refusal(RefusalCode.INELIGIBLE, what, hint)
     kept, wanted = _answers_of(report), config.report.answers
     if kept in _KEPT and _KEPT.index(kept) > _KEPT.index(wanted):

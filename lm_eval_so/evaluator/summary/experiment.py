@@ -55,6 +55,7 @@ def make_experiment(
     infos = answers.infos
     missing = sheet.statuses.count(MISSING)
     is_complete = missing == 0 and all(info.state == "complete" for info in infos)
+    is_complete &= _has_all_shards(infos)
     redact = resources.redactor.redact_json
     evaluator_config, judges = _evaluator_config(config, gathered.bound, resources.environ)
     evaluator_config = redact(evaluator_config)
@@ -114,6 +115,14 @@ def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
         model=models[0] if len(models) == 1 else None,
         models_answered=models,
     )
+
+
+def _has_all_shards(infos: Sequence[RunInfo]) -> bool:
+    """Return whether the runs are whole, or together all shards of one."""
+    shards = {info.shard for info in infos if info.shard is not None}
+    counts = {shard.partition("/")[2] for shard in shards}
+    is_whole = any(info.shard is None for info in infos)
+    return is_whole or not shards or counts == {str(len(shards))}
 
 
 def _run_fingerprints(infos: Sequence[RunInfo]) -> dict[str, str]:

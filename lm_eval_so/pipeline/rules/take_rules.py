@@ -1,8 +1,8 @@
 """The rules of a measurement: main's gate, metrics, baseline and repeats over what a pull request brings.
 
 Code is never main's: where a metric's plugin was changed, its fingerprint is another one, and the metric is
-incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is left to the
-pull request's own definition, which is incomparable, too.
+incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is incomparable, too,
+whatever the pull request's own definition of it says.
 """
 
 import re
@@ -62,15 +62,14 @@ class Rules:
     def lost(self) -> Limits:
         """Limits of main's metrics that are not measured at all."""
         given = (self.main.gate.metrics if self.main else None) or {}
-        measured = {metric.id for metric in self.config.metrics}
-        return {key: limits for key, limits in given.items() if key not in measured}
+        return {key: limits for key, limits in given.items() if key in self.unmeasured}
 
     @property
     def own_metrics(self) -> frozenset[str]:
-        """Ids of metrics that main does not have."""
+        """Ids of metrics that are not main's: added ones, and those that only the pull request can measure."""
         if self.main is None:
             return frozenset()
-        known = {metric.id for metric in self.main.metrics}
+        known = {metric.id for metric in self.main.metrics} - self.unmeasured.keys()
         return frozenset(metric.id for metric in self.head.metrics if metric.id not in known)
 
 
@@ -162,16 +161,16 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     chosen += [(head, place) for key, place in own.items() if key not in known]
     metrics = _together([config.metrics[place] for config, place in chosen])
     run = head.run.model_copy(update={"repeats": main.run.repeats})
-    gate = _gate(main, head, frozenset(metric.id for metric in metrics))
+    gate = _gate(main, head, unmeasured)
     update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
     return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
 
 
-def _gate(main: Config, head: Config, measured: Collection[str]) -> GateSection:
+def _gate(main: Config, head: Config, unmeasured: Collection[str]) -> GateSection:
     """Return main's gate as it can be asked: of metrics that are measured, and in no rounds by a batch service."""
     gate, limits = main.gate, main.gate.metrics
     if limits is not None:
-        limits = {key: each for key, each in limits.items() if key in measured}
+        limits = {key: each for key, each in limits.items() if key not in unmeasured}
     can_stop = head.run.executor != "batch"
     return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 

@@ -15,7 +15,12 @@ from lm_eval_so.runner.finish import MOST_FAILURES
 from lm_eval_so.runner.merge.merge import Part, merge, read_parts, unlike
 from lm_eval_so.runner.plan.selection import Shard, backend_section, select
 from lm_eval_so.runner.store.fingerprint import new_run
-from lm_eval_so.runner.store.for_verdict import ForVerdict, is_recent, why_other_checkout
+from lm_eval_so.runner.store.for_verdict import (
+    ForVerdict,
+    begun_late,
+    is_recent,
+    why_other_checkout,
+)
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RunDir
 
 _SAME = "give the jobs of the shards and this one the same commit, config and inputs"
@@ -46,7 +51,7 @@ def take_shards(
         InputError: If shards were asked with another config, dataset or commit, not by `ci`, or
             disagree.
         CannotMeasure: If a shard or its rows are missing, if all answers are older than an hour, or
-            if over a fifth of the rows has no answer.
+            lie over an hour apart, or if over a fifth of the rows has no answer.
     """
     if not folders:
         hint = "let a step before it download the artifacts of the shards"
@@ -54,6 +59,9 @@ def take_shards(
     parts, start = read_parts(folders), _start(config, resources)
     if strangers := [each for part in parts for each in _strangers(part, start, verdict)]:
         raise RecordError.of(strangers)
+    if late := begun_late([part.info for part in parts]):
+        what = f"shard {late.shard} was asked over an hour after the others"
+        raise CannotMeasure(what, hint=_ALL_AGAIN)
     try:
         info = merge(
             folders, out=out, allow_partial=_may_lack_rows(parts), listener=resources.listener

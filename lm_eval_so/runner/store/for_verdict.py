@@ -1,7 +1,7 @@
 """Runs of `ci`: the rule by which one is resumed, and the number of others that are kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -154,6 +154,21 @@ def is_recent(folder: Path, start: RunInfo, beside: Path | None = None) -> bool:
     if now is None or last is None or time.time() - written >= RECENT.total_seconds():
         return False
     return abs(now - last) < RECENT
+
+
+def begun_late(runs: Iterable[RunInfo]) -> RunInfo | None:
+    """Return a run that began over an hour after all before it had ended; None if there is none.
+
+    Args:
+        runs: Runs that are taken for one; the chatbot may have changed in such a pause.
+    """
+    begun = [(start, run) for run in runs if (start := parse_time(run.started_at))]
+    until: datetime | None = None
+    for start, run in sorted(begun, key=lambda each: each[0]):
+        if until is not None and start - until >= RECENT:
+            return run
+        until = max(until or start, parse_time(run.finished_at) or start)
+    return None
 
 
 def _answered_at(row: RunResult) -> datetime | None:

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from comparing import judge
 from made_reports import broken, changed, comparison, report
 from outcomes import OUTCOMES
+from servers.runs import make, resources, write_dataset
 
 from lm_eval_so.action.outputs import (
     OUTPUT_NAMES,
@@ -16,6 +18,8 @@ from lm_eval_so.action.outputs import (
 )
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
+from lm_eval_so.runner.run import RunOptions, run
 
 
 def parse(text):
@@ -38,6 +42,21 @@ def test_outputs_of__counts_samples_once():
     assert outputs.baseline_source == "git"
     assert outputs.accepted_count == 0
     assert outputs_of(OUTCOMES["accepted here"][0], report()).accepted_count == 2
+
+
+async def test_outputs_of__a33_rows_without_a_score_are_in_no_mean(tmp_path):
+    texts = [f"오류 {i}" if i % 50 == 7 else f"질문 {i}" for i in range(120)]
+    samples = [{"id": f"q{i}", "input": t, "expected": t} for i, t in enumerate(texts)]
+    write_dataset(tmp_path, samples)
+    failing = {"오류": {"error": {"kind": "server", "http_status": 500}}}
+    options = {"match": "regex", "answers": failing, "default": "echo"}
+    backend = {"name": "scripted", "label": "bot", "options": options}
+    config = make(tmp_path, backend, metrics=["exact_match"], run={"max_attempts": 1})
+    await run(config, resources(), RunOptions(out=tmp_path / "run"))
+    found = await evaluate(config, resources(), EvaluationInputs(runs=[tmp_path / "run"]))
+    assert (found.metrics["exact_match"].mean, found.metrics["exact_match"].rows) == (1.0, 117)
+    outputs = outputs_of(judge(found, found), found)
+    assert (outputs.error_count, outputs.verdict, outputs.passed) == (3, "inconclusive", True)
 
 
 def test_outputs_of__without_a_report_nothing_is_guessed():

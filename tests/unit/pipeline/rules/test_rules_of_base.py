@@ -390,17 +390,30 @@ async def test_no_baseline__stays_an_error_by_main(team: Team) -> None:
         await team.propose(settings())
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
 async def test_unmeasured__a_metric_of_main_without_its_file_fails_nobody_silently(
-    team: Team,
+    team: Team, is_kept: bool
 ) -> None:
     await team.merge(settings(**JUDGED))
     git("rm", "-q", "rubric.md", cwd=team.folder)
     git("commit", "-qm", "main lost it", cwd=team.folder)
-    found = await team.propose(settings(**limits()), ())
+    (team.folder / "rubric.md").write_text("Be right.")
+    own = JUDGED if is_kept else limits()
+    found = await team.propose(settings(**own), ())
     assert found.exit_code == 3
     assert found.metrics["helpful"].reason == "metric_missing_candidate"
-    told = "helpful of main cannot be measured here: no rubric file rubric.md"
-    assert told in names(found)
+    assert "helpful of main cannot be measured here: no rubric file rubric.md" in names(found)
+    assert found.rules is not None
+    assert found.rules.own is not None
+    assert found.rules.own.exit_code == 0  # by its own rules nothing is wrong
+
+
+async def test_strict__is_said(team: Team) -> None:
+    await team.merge(settings(gate={"rules": "strict"}))
+    found = await team.propose(settings())
+    assert found.rules is not None
+    assert (found.rules.by, found.exit_code) == ("strict", 1)
+    assert names(found) == ["gate.rules strict → base"]
 
 
 PLUGIN = """\

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from servers.runs import ENVIRON, endpoint, make, resources, rows, write_dataset
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.run import Checkout, RunInfo
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, InputError, RecordError, TooManyErrors
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.merge.shards import take_shards
 from lm_eval_so.runner.run import RunOptions, Shard, run
-from lm_eval_so.runner.store.for_verdict import ForVerdict
+from lm_eval_so.runner.store.for_verdict import ForVerdict, begun_late
+from lm_eval_so.runner.store.run_dir import read_info
 from lm_eval_so.testing import ChatServer, Reply
 
 HERE = ForVerdict(checkout=Checkout(commit="a" * 40, changes="none"))
@@ -151,6 +154,47 @@ def test_take_shards__old_answers(tmp_path: Path, shards: list[Path]) -> None:
         log.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
     with pytest.raises(CannotMeasure, match="no answer of the last hour"):
         take(tmp_path, shards)
+
+
+@pytest.mark.parametrize(
+    ("spans", "late"),
+    [
+        ([("09:00", "09:10"), ("09:00", "09:20"), ("09:30", "09:31")], None),
+        ([("09:00", "12:00"), ("09:00", "09:20"), ("12:50", "12:55")], None),  # one job at a time
+        ([("09:00", "09:10"), ("10:10", "10:20")], 2),
+        ([("11:00", None), ("09:00", "09:10"), ("09:05", None)], 1),
+    ],
+)
+async def test_begun_late(
+    tmp_path: Path, spans: list[tuple[str, str | None]], late: int | None
+) -> None:
+    write_dataset(tmp_path, 4)
+    [folder] = await ask(tmp_path, make(tmp_path, ECHO), count=1)
+    info = read_info(folder)
+    assert info is not None
+    at = "2026-01-02T{}:00Z".format
+    runs = [
+        replace(info, started_at=at(start), finished_at=end and at(end), shard=f"{number}/9")
+        for number, (start, end) in enumerate(spans, start=1)
+    ]
+    found = begun_late(runs)
+    assert (found and found.shard) == (f"{late}/9" if late else None)
+
+
+def test_take_shards__one_that_was_asked_the_next_day(tmp_path: Path, shards: list[Path]) -> None:
+    for folder in (shards[0], shards[1], shards[3]):
+        old = "2026-01-02T03:04:05Z"
+        edit(folder, started_at=old, finished_at=old)
+    with pytest.raises(CannotMeasure, match="shard 3/4 was asked over an hour after the others"):
+        take(tmp_path, shards)
+
+
+async def test_take_shards__the_whole_may_be_a_baseline(tmp_path: Path, shards: list[Path]) -> None:
+    take(tmp_path, shards)
+    config = make(tmp_path, ECHO, metrics=[{"name": "length", "params": {"min": 1}}])
+    for runs, may_be in (([tmp_path / "whole"], True), ([shards[0]], False), (shards, True)):
+        report = await evaluate(config, resources(), EvaluationInputs(runs=runs))
+        assert report.experiment.eligible is may_be
 
 
 async def test_take_shards__a_budget_that_ended_one_of_them(tmp_path: Path) -> None:

@@ -35,11 +35,6 @@ class Surroundings:
     source: ConfigSource | None = None
     """Everything that the config is read from; null: main's configuration plays no part."""
 
-    def suite_id(self, suite: str) -> str:
-        """Return the identity that comments and baselines of a suite have."""
-        given = self.inputs.suite_id if self.inputs else None
-        return plain_suite_id(given or self.activity.suite_id(suite))
-
     @property
     def connect(self) -> Connect | None:
         """Connection to GitHub; None outside of it, and without a token."""

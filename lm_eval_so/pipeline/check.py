@@ -54,7 +54,7 @@ def check(
     told = {problem.where for problem in of_metrics}
     yield from (
         # `ci` makes the dataset without the models that write tests, and needs no key of theirs
-        generating.check(config, None if "run" in needs else environ)
+        generating.check(config, environ if {*needs} == {"generate"} else None)
         if "generate" in needs
         else generating.config_problems(config)
     )

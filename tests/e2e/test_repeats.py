@@ -422,11 +422,12 @@ def test_action__a_baseline_without_a_file_is_the_report_that_the_workflow_uploa
     assert (answers(report), is_eligible(report)) == ({3}, True)
     assert git("status", "--porcelain", cwd=place.folder) == ""
 
-    place.is_worse = True
-    config.write_text(text.replace("margin: 0.2", "margin: 0.2, min: 0.9"), encoding="utf-8")
+    # all are right, and too few for that bound: no regression, and no baseline
+    unproven = text.replace("margin: 0.2", "margin: 0.2, min: 0.99, rule: bound")
+    config.write_text(unproven, encoding="utf-8")
     done = push(place, update_baseline="always")
-    assert done.returncode == 1, done.stderr  # the missed threshold goes first
-    assert "the baseline stays as it is: the report may not become a baseline" in done.stderr
+    assert done.returncode == 5, done.stderr
+    assert "the baseline stays as it is: exact_match: 1.00 meets the minimum 0.990" in done.stderr
     assert not is_eligible(report)
 
     done = push(place, update_baseline="auto", baseline_store="file")

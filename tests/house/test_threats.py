@@ -84,10 +84,19 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
     ),
     "baseline-poisoning": (
         "e2e/test_ci.py::test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count",
+        "unit/action/github/test_artifacts.py::test_artifacts__are_fetched_from_their_store_without_the_token",
         "unit/comparator/baseline/test_eligibility.py::test_find_refusals__one_at_a_time",
+        "unit/pipeline/base/test_stored_reports.py::test_find__the_nearest_report_of_main_itself",
         "unit/pipeline/github/test_baseline_place.py::test_as_checked_out__a_fork_that_a_maintainer_measures_brings_no_baseline",
         "unit/pipeline/github/test_baseline_place.py::test_find_place__a_link_of_the_pull_request_decides_what_is_read",
         "unit/pipeline/github/test_baseline_place.py::test_find_place__a_revision_of_the_pull_request_is_no_baseline",
+    ),
+    "shard-poisoning": (
+        "e2e/test_matrix.py::test_ci__what_a_matrix_lacks",
+        "unit/runner/merge/test_shards.py::test_take_shards__a39_what_does_not_belong_together",
+        "unit/runner/merge/test_shards.py::test_take_shards__asked_with_another_config",
+        "unit/runner/merge/test_shards.py::test_take_shards__old_answers",
+        "unit/runner/merge/test_shards.py::test_take_shards__rows_that_were_never_asked",
     ),
     "artifact-poisoning": (
         "unit/action/github/test_zip_files.py::test_read_members__a_bomb_is_refused_by_its_size_and_by_its_bytes",

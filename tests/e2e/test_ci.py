@@ -33,6 +33,7 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert not rest
     assert "exact_match" in body
     assert "회귀" in body
+    assert "추가하세요: `.lm-eval-so/accept.yaml`" in body
     outputs = place.outputs()
     assert (outputs["verdict"], outputs["passed"]) == ("regression", "false")
     assert outputs["regressed_count"] == str(N // 2)
@@ -76,6 +77,7 @@ def test_ci__under_strict_rules_a_pull_request_accepts_nothing_by_itself(place: 
     assert done.returncode == 1, done.stderr
     [body] = place.hub.bodies(7).values()
     assert "승인" not in body.splitlines()[2]
+    assert "추가하세요" not in body
     assert "gate.rules: strict에서는 베이스에도 있는 승인만 인정합니다." in done.stderr
     assert place.outputs()["accepted_count"] == "0"
 

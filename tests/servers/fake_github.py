@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -347,7 +348,8 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
                     self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
-            self.wfile.write(payload)
+            with suppress(ConnectionError):  # a client may hang up on a body that is too long
+                self.wfile.write(payload)
 
         do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815
 

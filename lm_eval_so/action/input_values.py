@@ -193,7 +193,7 @@ def value_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     yield from _number_problems(values)
     yield from _amount_problems(values)
     yield from _address_problems(values)
-    yield from _matrix_problems(values)
+    yield from _combined_problems(values)
 
 
 def input_problem(name: str, what: str, hint: str) -> Problem:
@@ -236,7 +236,7 @@ def _amount_problems(values: Mapping[str, str]) -> list[Problem]:
     ]
 
 
-def _matrix_problems(values: Mapping[str, str]) -> Iterator[Problem]:
+def _combined_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     shard, glob = values["shard"], values["merge_glob"]
     found = _SHARD.fullmatch(shard)
     if shard and not (found and int(found[1]) <= int(found[2])):
@@ -246,6 +246,9 @@ def _matrix_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     if shard and values["show_answers"] == ShowAnswers.NONE:
         what = "its answers are written for command: merge, and show_answers: none forbids that"
         yield input_problem("shard", what, "leave one of the two out")
+    if values["command"] == Command.COMMENT and values["show_answers"] == ShowAnswers.NONE:
+        what = "command: comment shows what its artifact has"
+        yield input_problem("show_answers", what, "give it to the step that measures")
     if values["command"] == Command.MERGE and not glob:
         hint = "name the run folders of the shards, as shards/*/run"
         yield input_problem("merge_glob", "command: merge needs it", hint)

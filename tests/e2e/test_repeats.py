@@ -419,6 +419,7 @@ def test_action__a_baseline_without_a_file_is_the_report_that_the_workflow_uploa
     assert done.returncode == 0, done.stderr
     assert "report.json may be a baseline; a later step uploads" in done.stderr
     assert "as lm-eval-so-shop" in done.stderr
+    assert "no baseline yet" not in done.stderr
     assert (answers(report), is_eligible(report)) == ({3}, True)
     assert git("status", "--porcelain", cwd=place.folder) == ""
 

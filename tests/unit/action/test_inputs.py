@@ -255,6 +255,10 @@ def test_read_inputs__paths_stay_in_the_workspace(tmp_path, name, kind):
         ({"shard": "2"}, ['shard: "2" is no shard']),
         ({"shard": "1/4", "command": "merge", "merge_glob": "a"}, ["shard: only command: ci"]),
         ({"shard": "1/4", "show_answers": "none"}, ["shard: its answers are written"]),
+        (
+            {"command": "comment", "show_answers": "none"},
+            ["show_answers: command: comment shows what its artifact has"],
+        ),
         ({"command": "merge"}, ["merge_glob: command: merge needs it"]),
         ({"merge_glob": "../shards/*"}, ['merge_glob: "../shards/*" is outside']),
         ({"merge_glob": "/shards/*"}, ['merge_glob: "/shards/*" is outside']),

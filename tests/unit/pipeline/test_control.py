@@ -361,10 +361,12 @@ def test_decide__a_hosted_model_is_told_no_facts(repo: Repo) -> None:
 
 def test_decide__a_dataset_that_main_does_not_have_may_tell_anything(repo: Repo) -> None:
     config = over(OWN, gate={"control_url": "https://staging.example"})
-    repo.merge(config)
+    repo.merge(config, **{"data/test.jsonl": sample()})
     other = over(config, dataset={"path": "other"})
     repo.propose(other, **{"other/test.jsonl": sample()})
     assert repo.state() == "own_facts"
+    # but for one of the run itself, with main's cases put back into that of the checkout
+    assert repo.state(dataset=repo.folder / "data") == "asked"
 
 
 def certified(repo: Repo) -> Callable[[str], None]:

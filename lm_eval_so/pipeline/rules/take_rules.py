@@ -159,7 +159,7 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     ]
     known = {metric.id for metric in main.metrics}
     chosen += [(head, place) for key, place in own.items() if key not in known]
-    metrics = _together([config.metrics[place] for config, place in chosen])
+    metrics = _together(chosen, main)
     run = head.run.model_copy(update={"repeats": main.run.repeats})
     gate = _gate(main, head, unmeasured)
     update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
@@ -175,12 +175,13 @@ def _gate(main: Config, head: Config, unmeasured: Collection[str]) -> GateSectio
     return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 
 
-def _together(metrics: Sequence[MetricSection]) -> list[MetricSection]:
-    """Return metrics of two configs as those of one."""
-    copies = [metric.model_copy() for metric in metrics]
+def _together(chosen: Sequence[tuple[Config, int]], main: Config) -> list[MetricSection]:
+    """Return metrics of two configs as those of one; those of main keep the parameters that samples give them."""
+    copies = [config.metrics[place].model_copy() for config, place in chosen]
     names = {metric.id: metric.name for metric in copies}
-    for metric in copies:
-        metric.share_name(names)
+    for (config, _), metric in zip(chosen, copies, strict=True):
+        if config is not main:
+            metric.share_name(names)
     return copies
 
 

@@ -515,6 +515,22 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     assert text == kappa % "0.9"
 
 
+async def test_rules__a_new_metric_takes_no_parameters_of_samples_from_main_s(team: Team) -> None:
+    team.write(settings(metrics=[{"id": "same", "name": "exact_match"}]), (), samples())
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main", cwd=team.folder)
+    mine = {"id": "exact_match", "name": "contains"}
+    head = team.write(
+        settings(metrics=[{"id": "same", "name": "exact_match"}, mine]), (), samples()
+    )
+    assert head.metrics[0].sample_keys == ("same",)
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    rules = take_rules(head, source, files_of(git("rev-parse", "HEAD", cwd=team.folder)))
+    assert rules is not None
+    found = [each.sample_keys for each in rules.config.metrics]
+    assert found == [("same", "exact_match"), ("exact_match", "contains")]
+
+
 async def test_groups__of_cases_that_stay_are_mains(team: Team) -> None:
     await team.merge(settings())
     found = await team.propose(settings(), MANY, changed(range(N), group_id="one"))

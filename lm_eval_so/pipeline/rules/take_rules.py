@@ -19,6 +19,7 @@ from lm_eval_so.core.config.yaml_lines import Located, Path_
 from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
 from lm_eval_so.pipeline.rules.case_list import Cases, MainCases, main_cases
 from lm_eval_so.pipeline.rules.metric_code import changed_code
@@ -146,6 +147,14 @@ def _unmeasured(main: Config, environ: Mapping[str, str] | None) -> dict[str, st
         place = _OF_METRIC.match(problem.where.key or "") if problem.where else None
         if place is not None and int(place[1]) < len(main.metrics):
             found.setdefault(main.metrics[int(place[1])].id, problem.what)
+    parts = {each.id: each.metric.part_ids for _, each in sound_metrics(main)}
+    while of_parts := {
+        key: f"{part}: {found[part]}"
+        for key, ids in parts.items()
+        for part in ids
+        if part in found and key not in found
+    }:
+        found |= of_parts
     return found
 
 

@@ -408,6 +408,21 @@ async def test_unmeasured__a_metric_of_main_without_its_file_fails_nobody_silent
     assert found.rules.own.exit_code == 0  # by its own rules nothing is wrong
 
 
+async def test_unmeasured__takes_what_is_built_from_it_along(team: Team) -> None:
+    both = {"id": "both", "name": "composite", "params": {"parts": ["exact_match", "helpful"]}}
+    main = settings(metrics=["exact_match", JUDGE, both])
+    head = team.write({**main, "system": "x", "run": {"cache": False, "repeats": 3}}, (), samples())
+    team.write(main, (), samples())
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main without a rubric", cwd=team.folder)
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    rules = take_rules(head, source, files_of(git("rev-parse", "HEAD", cwd=team.folder)))
+    assert rules is not None
+    told = "no rubric file rubric.md"
+    assert rules.unmeasured == {"helpful": told, "both": f"helpful: {told}"}
+    assert rules.own_metrics == {"helpful", "both"}
+
+
 async def test_strict__is_said(team: Team) -> None:
     await team.merge(settings(gate={"rules": "strict"}))
     found = await team.propose(settings())

@@ -260,6 +260,16 @@ def test_tell_run__where_a_run_failed_without_a_result_no_comment_goes_on_saying
     assert State.read(bodies[fork]).head == HEAD
 
 
+@pytest.mark.parametrize("shown", ["short", "full"])
+def test_tell_run__answers_are_as_long_as_the_step_says(place, shown):
+    said = make_report({"exact_match": [0] * 60}, answers=["word " * 400] * 60)
+    made = replace(judge(BEFORE, said), suite_id=SUITE)
+    place.hub.add_artifact(6, "results", packed(comparison=made, report=said))
+    place.tell(comment="never", show_answers=shown)
+    assert ("word " * 300 in (place.folder / "summary").read_text()) == (shown == "full")
+    assert place.writes == []
+
+
 def test_tell_run__on_change_leaves_a_comment_that_says_the_same(place):
     losses = regressed_in(VERDICT)
     same = State(run=3, attempt=1, job="", head=OTHER, verdict="regression", regressed=losses)

@@ -198,8 +198,8 @@ OUTCOMES = {
             ),
         ),
         "bad",
-        "❌ Worse on average: exact_match 90.0% → 87.0%",
-        "❌ 평균이 나빠졌습니다: exact_match 90.0% → 87.0%",
+        "❌ Worse on average: exact_match 89.5% → 84.9%",
+        "❌ 평균이 나빠졌습니다: exact_match 89.5% → 84.9%",
     ),
     "rules tightened": (
         comparison(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lm_eval_so.errors import UsageError
 
@@ -39,7 +39,7 @@ class Base:
     rule: BaseRule
     commit: str | None = None
     ref: str | None = None
-    """Branch without "refs/heads/"; null: the default branch is not known."""
+    """Branch of the base, without "refs/heads/"; null if not known, as the default branch at a desk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +89,22 @@ class Activity:
     it does not count."""
     may_be_baseline: bool = False
     """Whether a report of this event may become a baseline."""
-    is_foreign: bool = False
-    """Whether the code comes from a fork or from Dependabot, so that there are no secrets."""
+    code_of: Literal["repository", "dependabot", "fork"] = "repository"
+    """Author of the code: that of a fork or of Dependabot runs without secrets."""
     skip: str | None = None
     """Reason to do nothing; null if there is work."""
     warnings: tuple[str, ...] = ()
     workflow: WorkflowRun = field(default_factory=WorkflowRun)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the event gets no secrets."""
+        return self.code_of != "repository"
+
+    @property
+    def is_of_fork(self) -> bool:
+        """Whether a stranger may have written the code."""
+        return self.code_of == "fork"
 
     @property
     def has_lost_number(self) -> bool:
@@ -249,6 +259,7 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
     fork = _at(payload, "pull_request", "head", "repo", "id") != _at(
         payload, "pull_request", "base", "repo", "id"
     )
+    is_bot = environ.get("GITHUB_ACTOR") == "dependabot[bot]"
     number = _at(payload, "pull_request", "number")
     closed = (
         payload.get("action") == "closed" or _text(payload, "pull_request", "state") == "closed"
@@ -262,7 +273,7 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
         "head": head,
         "pull": number if isinstance(number, int) else None,
         "warnings": () if isinstance(number, int) else (_NO_NUMBER,),
-        "is_foreign": fork or environ.get("GITHUB_ACTOR") == "dependabot[bot]",
+        "code_of": "fork" if fork else "dependabot" if is_bot else "repository",
         "skip": "the pull request is closed" if closed else None,
     }
 
@@ -276,7 +287,8 @@ def _push(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, A
     if default is not None and branch == default:
         before = _text(payload, "before")
         commit = before if before != _NO_COMMIT else None
-        return {"base": Base(rule=BaseRule.COMMIT, commit=commit), "may_be_baseline": True}
+        base = Base(rule=BaseRule.COMMIT, commit=commit, ref=default)
+        return {"base": base, "may_be_baseline": True}
     owner = environ.get("GITHUB_REPOSITORY", "").partition("/")[0]
     is_branch = ref.startswith("refs/heads/")
     return {
@@ -296,13 +308,15 @@ def _dispatch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[st
     return {"base": Base(rule=BaseRule.MERGE_BASE, ref=default), "takes_pull_number": True}
 
 
-def _schedule(_: Mapping[str, str], __: Mapping[str, Any]) -> dict[str, Any]:
-    return {"base": Base(rule=BaseRule.HEAD), "may_be_baseline": True}
+def _schedule(environ: Mapping[str, str], _: Mapping[str, Any]) -> dict[str, Any]:
+    branch = _branch(environ.get("GITHUB_REF"))
+    return {"base": Base(rule=BaseRule.HEAD, ref=branch), "may_be_baseline": True}
 
 
 def _merge_group(_: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
     base = _text(payload, "merge_group", "base_sha")
-    return {"base": Base(rule=BaseRule.COMMIT, commit=base)}
+    branch = _branch(_text(payload, "merge_group", "base_ref"))
+    return {"base": Base(rule=BaseRule.COMMIT, commit=base, ref=branch)}
 
 
 _FINDERS = {
@@ -312,6 +326,12 @@ _FINDERS = {
     "schedule": _schedule,
     "merge_group": _merge_group,
 }
+
+
+def _branch(ref: str | None) -> str | None:
+    """Return the branch that a ref names; None if it names none."""
+    kind, _, branch = (ref or "").partition("refs/heads/")
+    return branch if branch and not kind else None
 
 
 def _default_branch(payload: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
+from lm_eval_so.core.http.hosts import AllowedHosts, entries_of
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, Where
 
@@ -83,6 +84,15 @@ class UpdateBaseline(StrEnum):
     """A report that is refused fails the step."""
 
 
+class BaselineStore(StrEnum):
+    """Place to which a run on the default branch writes the baseline."""
+
+    ARTIFACT = "artifact"
+    """The report itself, for the workflow to upload, says that it may be one."""
+    FILE = "file"
+    """`baseline.path` in the checkout."""
+
+
 INPUTS: Final[Mapping[str, str]] = {
     "command": "ci",
     "config": "",
@@ -94,6 +104,8 @@ INPUTS: Final[Mapping[str, str]] = {
     "target_url": "",
     "openai_api_key": "",
     "github_token": "",
+    "allowed_hosts": "",
+    "allow_plugins": "false",
     "repeats": "",
     "confirm": "",
     "concurrency": "",
@@ -101,9 +113,13 @@ INPUTS: Final[Mapping[str, str]] = {
     "timeout_minutes": "",
     "shard": "",
     "baseline": "",
+    "baseline_source": "auto",
     "baseline_path": "",
     "baseline_ref": "",
+    "baseline_workflow": "",
+    "baseline_max_ancestors": "20",
     "update_baseline": "never",
+    "baseline_store": "",
     "on_inconclusive": "",
     "on_missing_baseline": "",
     "on_incomparable": "",
@@ -127,7 +143,10 @@ is used by itself; "" is not given."""
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "command": list(Command),
     "generate": list(Generate),
+    "allow_plugins": ["true", "false"],
+    "baseline_source": list(BaselineSource),
     "update_baseline": list(UpdateBaseline),
+    "baseline_store": list(BaselineStore),
     "on_inconclusive": list(Policy),
     "on_missing_baseline": list(Policy),
     "on_incomparable": [Policy.WARN, Policy.FAIL],
@@ -146,6 +165,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
     "confirm": (0, 20),
     "concurrency": (1, 4096),
+    "baseline_max_ancestors": (0, 99),
     "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
     "run_id": (1, 2**63 - 1),
@@ -177,7 +197,8 @@ def value_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     yield from _number_problems(values)
     yield from _amount_problems(values)
     yield from _address_problems(values)
-    yield from _matrix_problems(values)
+    yield from _host_problems(values)
+    yield from _combined_problems(values)
 
 
 def input_problem(name: str, what: str, hint: str) -> Problem:
@@ -220,7 +241,7 @@ def _amount_problems(values: Mapping[str, str]) -> list[Problem]:
     ]
 
 
-def _matrix_problems(values: Mapping[str, str]) -> Iterator[Problem]:
+def _combined_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     shard, glob = values["shard"], values["merge_glob"]
     found = _SHARD.fullmatch(shard)
     if shard and not (found and int(found[1]) <= int(found[2])):
@@ -230,6 +251,9 @@ def _matrix_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     if shard and values["show_answers"] == ShowAnswers.NONE:
         what = "its answers are written for command: merge, and show_answers: none forbids that"
         yield input_problem("shard", what, "leave one of the two out")
+    if values["command"] == Command.COMMENT and values["show_answers"] == ShowAnswers.NONE:
+        what = "command: comment shows what its artifact has"
+        yield input_problem("show_answers", what, "give it to the step that measures")
     if values["command"] == Command.MERGE and not glob:
         hint = "name the run folders of the shards, as shards/*/run"
         yield input_problem("merge_glob", "command: merge needs it", hint)
@@ -248,6 +272,12 @@ def _address_problems(values: Mapping[str, str]) -> list[Problem]:
             "target_url", "that is no address", "write it as https://host or http://host:port/path"
         )
     ]
+
+
+def _host_problems(values: Mapping[str, str]) -> list[Problem]:
+    hint = "write a name, as api.openai.com, or *.example.com for all names below; one a line"
+    bad = AllowedHosts(entries_of(values["allowed_hosts"])).problems
+    return [input_problem("allowed_hosts", f'"{entry}" is no host', hint) for entry in bad]
 
 
 def _has_a_host(url: str) -> bool:

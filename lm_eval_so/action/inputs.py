@@ -9,6 +9,7 @@ from lm_eval_so.action.input_values import (
     INPUTS,
     LEAST_CHARS,
     BaselineSource,
+    BaselineStore,
     Command,
     CommentMode,
     Generate,
@@ -22,13 +23,16 @@ from lm_eval_so.action.input_values import (
 )
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
+from lm_eval_so.core.http.hosts import AllowedHosts, entries_of
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import Problem, UsageError, nearest
 
 __all__ = [
     "INPUTS",
     "LEAST_CHARS",
+    "BaselineInputs",
     "BaselineSource",
+    "BaselineStore",
     "Command",
     "CommentMode",
     "Generate",
@@ -52,6 +56,7 @@ _OVERRIDES: Final[Mapping[str, str]] = {
     "timeout_minutes": "run.max_time_s",
     "baseline_path": "baseline.path",
     "baseline_ref": "baseline.ref",
+    "artifact_name": "baseline.artifact",
     "on_inconclusive": "gate.on_inconclusive",
     "on_missing_baseline": "gate.on_missing_baseline",
     "on_incomparable": "gate.on_incomparable",
@@ -106,12 +111,32 @@ class MatrixInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretInputs:
-    """Inputs that hold keys, and the consequence of one that is empty."""
+    """Inputs that hold keys, or say what may be done with them."""
 
     openai_api_key: str | None = field(repr=False)
     """For OPENAI_API_KEY, where that variable is empty."""
     github_token: str | None = field(repr=False)
     on_missing: MissingSecrets
+    hosts: AllowedHosts
+    """Hosts that may be asked."""
+    own_code: bool
+    """Whether code that the config names may run beside them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineInputs:
+    """Inputs about the baseline: where it is, and whether this run makes one."""
+
+    report: Path | None
+    """Report that the workflow names."""
+    source: BaselineSource
+    workflow: str
+    """File of the workflow whose runs stored baselines; "": this one's."""
+    max_ancestors: int
+    """Ancestors of the base commit whose runs are looked at."""
+    update: UpdateBaseline
+    store: BaselineStore | None
+    """Place to write to; null: the file if the config names one, else the artifact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +153,7 @@ class Inputs:
     secrets: SecretInputs
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
-    baseline: Path | None
-    update_baseline: UpdateBaseline
+    baseline: BaselineInputs
     publishing: Publishing
     artifact: ArtifactInputs
     matrix: MatrixInputs
@@ -212,10 +236,18 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             openai_api_key=values["openai_api_key"] or None,
             github_token=values["github_token"] or None,
             on_missing=MissingSecrets(values["on_missing_secrets"]),
+            hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
+            own_code=values["allow_plugins"] == "true",
         ),
         target_url=values["target_url"] or None,
-        baseline=paths["baseline"] if values["baseline"] else None,
-        update_baseline=UpdateBaseline(values["update_baseline"]),
+        baseline=BaselineInputs(
+            report=paths["baseline"] if values["baseline"] else None,
+            source=BaselineSource(values["baseline_source"]),
+            workflow=values["baseline_workflow"].rpartition("/")[2],
+            max_ancestors=int(values["baseline_max_ancestors"]),
+            update=UpdateBaseline(values["update_baseline"]),
+            store=BaselineStore(values["baseline_store"]) if values["baseline_store"] else None,
+        ),
         publishing=Publishing(
             comment=CommentMode(values["comment"]),
             is_comment_required=values["comment_required"] == "true",

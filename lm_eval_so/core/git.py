@@ -23,6 +23,7 @@ _MOST_LINKS = 40
 _SHA256_DIGITS = 64
 _PIECE = 1 << 20
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
+_KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
 _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false")
 
 
@@ -361,9 +362,9 @@ def _ask(arguments: list[str], cwd: Path, *, given: bytes = b"") -> bytes | None
 
 
 def _environment() -> dict[str, str]:
-    # GIT_DIR and the like are set inside of hooks and would lead to another repository
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return kept | {
+    # no key for a program that a repository's settings may name, and no GIT_DIR, which is set inside
+    # of hooks and would lead to another repository
+    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LITERAL_PATHSPECS": "1",

@@ -11,7 +11,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.files import folder_problems
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind
-from lm_eval_so.errors import Problem
+from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -54,7 +54,7 @@ def check(
     told = {problem.where for problem in of_metrics}
     yield from (
         # `ci` makes the dataset without the models that write tests, and needs no key of theirs
-        generating.check(config, None if "run" in needs else environ)
+        generating.check(config, environ if {*needs} == {"generate"} else None)
         if "generate" in needs
         else generating.config_problems(config)
     )
@@ -67,6 +67,23 @@ def check(
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
     yield from folder_problems(folders(config))
+
+
+def refuse_rules(config: Config, environ: Mapping[str, str], *, scores: bool) -> None:
+    """Refuse metrics and a gate that cannot be used here, before anything is asked.
+
+    Args:
+        config: A config by main's rules, without the metrics that cannot be measured here.
+        environ: Environment variables.
+        scores: Whether answers are scored here, for which judges need their keys.
+
+    Raises:
+        ConfigError: Lists every problem.
+    """
+    of_metrics = evaluation.check(config, environ=environ if scores else None)
+    told = {problem.where for problem in of_metrics}
+    of_gate = gate_problems(config, environ)
+    refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])
 
 
 def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from lm_eval_so.core.words.phrases import answers_text, problem_sentence
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import Problem
 from lm_eval_so.reporter.content import Content, Style
-from lm_eval_so.reporter.views.comparison import view_comparison
+from lm_eval_so.reporter.views.comparison import accept_entries, view_comparison
 from lm_eval_so.reporter.views.report import view_for_comment, view_report
 from lm_eval_so.reporter.views.view import words_of
 
@@ -57,6 +57,8 @@ class Origin:
     """Commit to check out; default: the report's."""
     config: str | None = None
     """Config file; None is the default one."""
+    accept: str | None = None
+    """Accept file; None: nothing is said of it."""
     before: str = ""
     """Text of the comment about an earlier commit, if this commit was not measured."""
     is_foreign: bool = False
@@ -128,6 +130,8 @@ def comment_body(
         "answers": answers_text(report, style.language) if report else None,
         "scored": view_for_comment(report, style.language) if report else None,
         "commands": _commands(comparison, report, origin),
+        "accept": origin.accept,
+        "entries": accept_entries(comparison) if origin.accept else "",
         "run_url": origin.run_url,
     }
     return _fill("comment.md.j2", values, style)

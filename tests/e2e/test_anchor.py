@@ -84,7 +84,12 @@ def test_ci__a_pull_request_cannot_bring_its_own_anchor(place: Checkout) -> None
     assert place.ci().returncode == 1
 
 
-def test_ci__an_anchor_that_is_not_there_is_a_warning(place: Checkout) -> None:
+def test_ci__an_anchor_that_is_not_there_is_a_warning_and_on_a_pull_request_mains_counts(
+    place: Checkout,
+) -> None:
+    done = command(place, "ci", "--set", "baseline.anchor=baselines/v2.json")
+    assert done.returncode == 0, done.stderr
+    assert "There is no report at baseline.anchor (baselines/v2.json)" in done.stderr
     config = place.folder / "lm-eval-so.yaml"
     git("checkout", "-q", "topic", cwd=place.folder)
     text = config.read_text(encoding="utf-8")
@@ -92,11 +97,11 @@ def test_ci__an_anchor_that_is_not_there_is_a_warning(place: Checkout) -> None:
     (place.folder / "baselines/v2.json").write_bytes((place.folder / ANCHOR).read_bytes())
     place.commit("another anchor, which main does not have")
     done = place.ci()
-    assert done.returncode == 0, done.stderr
-    told = "There is no report at baseline.anchor (baselines/v2.json)"
-    assert told in done.stderr
+    assert done.returncode == 1, done.stderr
+    found = comparison(place.folder / "lm-eval-so-report")
+    assert (found["anchor"]["ref"]["path"], found["rules"]["own"]["exit_code"]) == (ANCHOR, 0)
     ((_, comment),) = place.hub.bodies(7).items()
-    assert told in comment.replace("`", "")
+    assert f"(baseline.anchor {ANCHOR} → baselines/v2.json)" in comment
 
 
 def test_ci__a_broken_anchor_is_told_before_anything_is_asked(place: Checkout) -> None:

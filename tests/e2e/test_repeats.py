@@ -317,12 +317,18 @@ def answers(file: Path) -> set[int]:
     return set(Counter(report["samples"]["ids"]).values())
 
 
+def is_eligible(file: Path) -> bool:
+    eligible = json.loads(file.read_text(encoding="utf-8"))["experiment"]["eligible"]
+    return bool(eligible)
+
+
 def test_action__a_push_makes_the_baseline_where_it_is_told_to(place: Checkout) -> None:
     kept = place.folder / "baselines/shop.json"
     report = place.folder / "lm-eval-so-report/report.json"
     done = push(place)
     assert done.returncode == 0, done.stderr
     assert (answers(report), answers(kept)) == ({1}, {1})
+    assert not is_eligible(report)  # nobody wanted it as one
 
     done = push(place, update_baseline="auto")
     assert done.returncode == 0, done.stderr
@@ -330,6 +336,7 @@ def test_action__a_push_makes_the_baseline_where_it_is_told_to(place: Checkout) 
     told = f"this run makes the baseline, so each sample is asked 3× (baseline.repeats): {requests}"
     assert told in done.stderr
     assert (answers(report), answers(kept)) == ({3}, {3})
+    assert is_eligible(report)
     accepted = json.loads(kept.read_text(encoding="utf-8"))["accepted"][-1]
     head = git("rev-parse", "HEAD", cwd=place.folder)
     assert accepted["reason"] == f"update_baseline: push at {head}"
@@ -371,7 +378,9 @@ def test_action__a_refused_baseline_fails_only_where_it_must_be_updated(place: C
 def test_action__a_pull_request_never_makes_the_baseline(place: Checkout) -> None:
     place.commit("a change")
     done = place.ci(INPUT_UPDATE_BASELINE="always")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 5, done.stderr  # it was demanded
+    assert "the baseline stays as it is: the event pull_request makes none" in done.stderr
+    assert not is_eligible(place.folder / "lm-eval-so-report/report.json")
     assert answers(place.folder / "lm-eval-so-report/report.json") == {1}
     assert git("status", "--porcelain", cwd=place.folder) == ""
 
@@ -381,8 +390,9 @@ def test_action__another_checkout_on_an_event_of_main_makes_no_baseline(place: C
     git("commit", "-qm", "a change", "--allow-empty", cwd=place.folder)
     of_main = git("rev-parse", "main", cwd=place.folder)
     for event in ("push", "schedule"):
-        done = push(place, update_baseline="always", event=event, sha=of_main)
-        assert done.returncode == 0, done.stderr
+        wanted, code = ("always", 5) if event == "push" else ("auto", 0)
+        done = push(place, update_baseline=wanted, event=event, sha=of_main)
+        assert done.returncode == code, done.stderr
         assert "the baseline stays as it is: another commit is checked out than" in done.stderr
         report = place.folder / "lm-eval-so-report/report.json"
         assert answers(report) == {1}
@@ -397,12 +407,31 @@ def test_action__another_checkout_on_an_event_of_main_makes_no_baseline(place: C
     assert git("status", "--porcelain", cwd=place.folder) == "M baselines/shop.json"
 
 
-def test_action__a_baseline_without_a_place_is_told_before_anything_is_asked(
+def test_action__a_baseline_without_a_file_is_the_report_that_the_workflow_uploads(
     place: Checkout,
 ) -> None:
     config = place.folder / "lm-eval-so.yaml"
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("path: baselines/shop.json, ", ""), encoding="utf-8")
+    text = config.read_text(encoding="utf-8").replace("path: baselines/shop.json, ", "")
+    config.write_text(text, encoding="utf-8")
+    git("commit", "-qam", "no file", cwd=place.folder)
+    report = place.folder / "lm-eval-so-report/report.json"
     done = push(place, update_baseline="auto")
+    assert done.returncode == 0, done.stderr
+    assert "report.json may be a baseline; a later step uploads" in done.stderr
+    assert "as lm-eval-so-shop" in done.stderr
+    assert "no baseline yet" not in done.stderr
+    assert (answers(report), is_eligible(report)) == ({3}, True)
+    assert git("status", "--porcelain", cwd=place.folder) == ""
+
+    # all are right, and too few for that bound: no regression, and no baseline
+    unproven = text.replace("margin: 0.2", "margin: 0.2, min: 0.99, rule: bound")
+    config.write_text(unproven, encoding="utf-8")
+    done = push(place, update_baseline="always")
+    assert done.returncode == 5, done.stderr
+    assert "the baseline stays as it is: exact_match: 1.00 meets the minimum 0.990" in done.stderr
+    assert not is_eligible(report)
+
+    done = push(place, update_baseline="auto", baseline_store="file")
     assert done.returncode == 2
     assert "update_baseline writes the baseline, and the config names none" in done.stderr
+    assert place.outputs()["verdict"] == "error"

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,6 +202,7 @@ class FakeGitHub:
             rf"GET {repository}/pulls/(\d+)": self._get_pull,
             rf"GET {repository}/pulls": self._list_pulls,
             rf"GET {repository}/actions/runs/(\d+)": self._get_run,
+            rf"GET {repository}/actions/workflows/([^/]+)/runs": self._list_runs,
             rf"GET {repository}/actions/runs/(\d+)/artifacts": self._list_artifacts,
             rf"GET {repository}/actions/artifacts/(\d+)/zip": self._redirect_to_zip,
             r"GET /store/(\d+)": self._get_zip,
@@ -211,7 +213,8 @@ class FakeGitHub:
         }
         for pattern, handle in routes.items():
             if match := re.fullmatch(pattern, f"{request.method} {request.path}"):
-                return handle(request, *map(int, match.groups()))
+                found = (int(part) if part.isdecimal() else part for part in match.groups())
+                return handle(request, *found)
         return 404, {"message": "Not Found"}, {}
 
     def _graphql(self) -> tuple[int, Any, dict[str, str]]:
@@ -235,6 +238,20 @@ class FakeGitHub:
     def _get_run(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
         run = self.runs.get(number)
         return (200, run, {}) if run else (404, {"message": "Not Found"}, {})
+
+    def _list_runs(self, request: Request, file: str) -> tuple[int, Any, dict[str, str]]:
+        """List the newest first, also those of a fork's branch of this name."""
+        found = [
+            run
+            for run in reversed(self.runs.values())
+            if run["path"].endswith(f"/{file}")
+            and run["head_branch"] == request.query["branch"]
+            and run["conclusion"] == request.query["status"]
+        ]
+        if not any(run["path"].endswith(f"/{file}") for run in self.runs.values()):
+            return 404, {"message": "Not Found"}, {}
+        status, part, headers = self._page(request, found)
+        return status, {"total_count": len(found), "workflow_runs": part}, headers
 
     def _list_artifacts(self, request: Request, run: int) -> tuple[int, Any, dict[str, str]]:
         wanted = request.query.get("name")
@@ -331,7 +348,8 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
                     self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
-            self.wfile.write(payload)
+            with suppress(ConnectionError):  # a client may hang up on a body that is too long
+                self.wfile.write(payload)
 
         do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815
 

@@ -10,7 +10,7 @@ _CODE = re.compile(r"<code[^>]*>.*?</code>", re.DOTALL)
 _TAG = re.compile(r"<(/?[A-Za-z!][^>]*)>")
 _LINKING = re.compile(r"@\w|#\d|\bGH-\d|https?:|www\.|\b[0-9a-f]{7,40}\b", re.IGNORECASE)
 _OURS = {
-    "p", 'pre lang="text"', 'pre lang="sh"', "h1", "h2", "h3", "b", "strong", "em", "sub", "details", "summary", "pre", "code", "br /",
+    "p", 'pre lang="text"', 'pre lang="sh"', 'pre lang="yaml"', "h1", "h2", "h3", "b", "strong", "em", "sub", "details", "summary", "pre", "code", "br /",
     "table", "thead", "tbody", "tr", "th", "td", 'th align="right"', 'td align="right"',
     "blockquote", "ul", "li",
 }  # fmt: skip

@@ -15,7 +15,7 @@ from lm_eval_so.comparator.baseline.find import find_anchor, find_baseline
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps
-from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trusted_base
 from lm_eval_so.pipeline.github.baseline_place import Wanted, find_anchor_place, find_place
 
 PATH = "기준/shop.json"

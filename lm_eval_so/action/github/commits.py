@@ -1,5 +1,6 @@
 """Commits of a repository: how they follow each other, and the files in them."""
 
+import json
 from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -121,14 +122,22 @@ def _content(answer: requests.Response, path: str) -> bytes | None:
         return None
     if answer.status_code != HTTPStatus.OK:
         raise GithubException(answer.status_code, _told(answer), dict(answer.headers))
-    if "raw" not in answer.headers.get("Content-Type", ""):
-        return None  # the list of a folder, or a submodule
     content = bytearray()
     for piece in answer.iter_content(_PIECE):
         content += piece
         if len(content) > _LARGEST_BYTES:
             raise RequestFailed(f"{path} is larger than 100 MB", status=answer.status_code)
-    return bytes(content)
+    is_raw = "raw" in answer.headers.get("Content-Type", "")
+    return None if not is_raw and _is_description(content) else bytes(content)
+
+
+def _is_description(content: bytes | bytearray) -> bool:
+    """Return whether GitHub describes what is there, a folder or a submodule, which has no content."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, list) or (isinstance(found, dict) and "_links" in found)
 
 
 def _told(answer: requests.Response) -> dict[str, str]:

@@ -1,6 +1,9 @@
 """Runs of workflows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from github.Repository import Repository
 
@@ -48,17 +51,38 @@ class Runs:
             RequestFailed: If GitHub cannot be asked, or knows no such run.
         """
         with translated():
-            run = self._repository.get_workflow_run(run_id)
-            source = run.head_repository  # null once the fork is deleted
-            return Run(
-                id=run.id,
-                attempt=run.run_attempt,
-                event=run.event,
-                conclusion=run.conclusion,
-                file=run.path.partition("@")[0].rpartition("/")[2],
-                head=run.head_sha,
-                branch=run.head_branch,
-                owner=getattr(getattr(source, "owner", None), "login", None),
-                head_repository=getattr(source, "id", None),
-                repository=run.repository.id,
-            )
+            return _run(self._repository.get_workflow_run(run_id).raw_data)
+
+    def good_ones(self, workflow: str, branch: str) -> tuple[Run, ...]:
+        """Return the last 100 runs of a workflow that succeeded for a branch of this name, the newest first.
+
+        A branch of a fork may have the same name.
+
+        Args:
+            workflow: File of the workflow, as evaluate.yml.
+            branch: Name of the branch.
+
+        Raises:
+            RequestFailed: If GitHub cannot be asked, or knows no such workflow.
+        """
+        url = f"{self._repository.url}/actions/workflows/{quote(workflow, safe='')}/runs"
+        asked = {"branch": branch, "status": "success", "per_page": "100"}
+        with translated():
+            _, answer = self._repository.requester.requestJsonAndCheck("GET", url, parameters=asked)
+            return tuple(_run(each) for each in answer["workflow_runs"])
+
+
+def _run(facts: Mapping[str, Any]) -> Run:
+    source = facts.get("head_repository") or {}  # null once the fork is deleted
+    return Run(
+        id=facts["id"],
+        attempt=facts.get("run_attempt", 1),
+        event=facts["event"],
+        conclusion=facts.get("conclusion"),
+        file=facts["path"].partition("@")[0].rpartition("/")[2],
+        head=facts["head_sha"],
+        branch=facts.get("head_branch"),
+        owner=(source.get("owner") or {}).get("login"),
+        head_repository=source.get("id"),
+        repository=facts["repository"]["id"],
+    )

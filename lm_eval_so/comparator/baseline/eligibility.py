@@ -92,7 +92,10 @@ def _of_run(report: EvaluationReport, config: Config) -> Iterator[Refusal]:
         yield _refusal(RefusalCode.INCOMPLETE, what, hint)
     elif not experiment.eligible:
         what = "the report may not become a baseline: experiment.eligible is false"
-        hint = "it is a pull request's, stopped early, or got worse: measure what was merged"
+        hint = (
+            "it is a pull request's or of a workflow without update_baseline, stopped early, or got"
+        )
+        hint = f"{hint} worse: measure what was merged"
         yield _refusal(RefusalCode.INELIGIBLE, what, hint)
     kept, wanted = _answers_of(report), config.report.answers
     if kept in _KEPT and _KEPT.index(kept) > _KEPT.index(wanted):

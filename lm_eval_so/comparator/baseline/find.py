@@ -189,6 +189,21 @@ def _refusal(none: Reason) -> tuple[str, str]:
             told = str(none.figures["why"]), f"{_PERMISSION}, or {deeper}"
         case "not_wanted":
             told = "baseline_source is none", "let it name where baselines are"
+        case "no_token":
+            told = (
+                "baseline_source is artifact, and there is no token",
+                "give the step github_token",
+            )
+        case "no_artifact":
+            name, workflow, branch = (none.figures[key] for key in ("name", "workflow", "branch"))
+            what = f"no run of {workflow} on {branch} holds an artifact {name} with a fit report"
+            told = (
+                what,
+                "let that workflow run there with update_baseline: auto, and upload its report",
+            )
+        case "artifacts_refused":
+            what = f"GitHub did not give the artifact {none.figures['name']}"
+            told = f"{what}: {none.figures['problem']}", "give the job the permission actions: read"
         case "ref_not_in_base":
             what = f"baseline.ref {none.figures['ref']} is no commit of the base branch, {brings}"
             told = what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"

@@ -46,11 +46,18 @@ class BaselineSection(Section):
     ref: str = ""
     """Git revision to read the report from. "" is the base commit of a pull request, else the file
     itself. On a pull request the base must have it, too."""
+    artifact: str = Field(default="", max_length=200, pattern=r"^[^\"<>|:*?/\\\r\n]*$")
+    """Name of the artifact in which workflow runs of the base branch store their reports; "" is
+    lm-eval-so-<suite>. Only the Action reads it."""
     repeats: int | None = Field(default=None, ge=1, le=1000)
     """Answers per sample when a baseline is made; default: run.repeats."""
     anchor: str | None = None
     """Path of a second report.json, as of the last release, that no run may fall behind either; read from
     the place of the baseline."""
+
+    def artifact_name(self, suite: str) -> str:
+        """Return the name of the artifact that holds reports of a suite."""
+        return self.artifact or f"lm-eval-so-{suite}"
 
 
 class ReportSection(Section):

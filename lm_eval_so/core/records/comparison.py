@@ -224,7 +224,9 @@ class BaselineRef:
     source: Literal["file", "git", "artifact", "branch", "none"]
     path: str | None = None
     ref: str | None = None
-    """Git commit that the file was read from."""
+    """Git commit that the file was read from; of an artifact the commit of its run."""
+    distance: int | None = None
+    """Commits of the base branch between that of the artifact and the base commit."""
     commit: str | None = None
     """Commit that was measured."""
     model: str | None = None

@@ -13,6 +13,7 @@ from lm_eval_so.core.records.enums import ABOUT_THESE, Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count, reason_figures
+from lm_eval_so.core.words.phrases import stored_baseline
 
 _MOST_SENTENCES, _MOST_IDS = 3, 10
 _LONGEST_QUESTION = 60
@@ -199,7 +200,8 @@ def warning_sentences(broken: BrokenCases | None, language: Language) -> list[st
 
 
 def limit_sentences(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield which questions a verdict is about, and how often it calls a case broken by mistake."""
+    """Yield what a verdict rests on: a stored baseline, these questions, how often a case is called broken by mistake."""
+    yield from stored_baseline(comparison.baseline, language)
     sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
     if sizes:
         yield say("comment.footer_claim", language, {"n": count(max(sizes))})

@@ -1,7 +1,7 @@
 """Phrases made of records: the age of answers, lost answers, exemptions, problems, the anchor."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from lm_eval_so.core.words.formats import count, reason_figures, score
 from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
+_COMMIT_DIGITS = 7
 _MOST_IDS = 10
 _LONGEST_NAME = 60
 _NO_ANCHOR = "anchor_missing"
@@ -171,6 +172,14 @@ def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list
         key = why if why in _WHYS else "missing" if reason.code == _NO_ANCHOR else "unlike"
         told.append(say(f"anchor.{key}", language, reason_figures(reason.figures, language)))
     return told
+
+
+def stored_baseline(place: BaselineRef, language: Language) -> Iterator[str]:
+    """Yield the sentence on the commit that stored the baseline; none if it is no artifact."""
+    if place.source == "artifact" and place.ref is not None:
+        distance = place.distance or 0
+        figures = {"commit": place.ref[:_COMMIT_DIGITS], "n": count(distance)}
+        yield say(f"stored_baseline.{'before' if distance else 'at'}_base", language, figures)
 
 
 def forecast_sentence(note: ForecastNote, language: Language) -> str:

@@ -12,6 +12,8 @@ from lm_eval_so.core.words.verdict_names import verdict_name
 
 _MOST_NAMED = 5
 _NO_BASE_CONFIG = "no_config"
+_GATE_METRICS = "gate.metrics"
+"""Setting that stands for a default where it is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def change_text(change: RuleChange, language: Language) -> str:
         is_shown = change.base is not None or change.head is not None
         removed = "no_gate" if change.key.startswith("gate.metrics") else "setting_hidden"
         text = ("setting_of" if change.metric else "setting") if is_shown else removed
-    none = _say("none", language)
+    none = _say("default" if change.key == _GATE_METRICS else "none", language)
     figures = {
         "key": change.key,
         "metric": change.metric or "",

@@ -10,8 +10,8 @@ from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError
+from lm_eval_so.pipeline.base.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.control import ControlSource
-from lm_eval_so.pipeline.github.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
 
@@ -55,6 +55,7 @@ def find_control(
         overrides=source.overrides,
         rewritten=source.rewritten,
         plugins=source.plugins,
+        hosts=source.hosts,
         base=base.files,
         why=base.why,
         is_scheduled=is_main,
@@ -92,7 +93,8 @@ def find_place(
         case BaselineSource.NONE:
             return Place(unreadable=Reason(code="not_wanted"))
         case BaselineSource.ARTIFACT:
-            return Place(in_repository=False, stored=wanted.stored)
+            unreadable = None if wanted.stored else base.why or Reason(code="no_token")
+            return Place(in_repository=False, stored=wanted.stored, unreadable=unreadable)
         case BaselineSource.FILE:
             is_there = stored is not None and stored.exists()
             brought = stored is not None and is_brought(stored, activity, cwd=config.folder)

@@ -102,7 +102,10 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
     )
     write_to(resources.environ, outputs)
     named = inputs.to_name(_relative(Path(config.located.file), workspace))
-    origin = Origin(run_url=activity.run_url, commit=job.head, config=named)
+    # under strict rules an entry of the pull request has no effect
+    takes_entries = config.gate.rules != "strict"
+    accept = _relative(config.resolve(config.gate.accept), workspace) if takes_entries else None
+    origin = Origin(run_url=activity.run_url, commit=job.head, config=named, accept=accept)
     style = replace(style_of(config, resources), shortens=inputs.publishing.shortens)
     bodies = make_bodies(comparison, report, origin, style)
     summarise(_summaries(measured, bodies), resources, job)

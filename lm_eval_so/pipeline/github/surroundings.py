@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, find_activity, read_event
+from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
 from lm_eval_so.action.github.connection import open_github
-from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
+from lm_eval_so.action.inputs import BaselineSource, Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.errors import refuse
-from lm_eval_so.evaluator import evaluation_plan as evaluation
-from lm_eval_so.pipeline.check import gate_problems
-from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.core.events import Listener, ignore
+from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.base.stored_reports import Store
+from lm_eval_so.pipeline.check import refuse_rules
 from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
@@ -45,6 +45,11 @@ class Surroundings:
         api_url = activity.workflow.api_url
         return partial(open_github, activity.repository, token=token, api_url=api_url)
 
+    def suite_id(self, suite: str) -> str:
+        """Return the identity that comments and baselines of a suite have."""
+        given = self.inputs.suite_id if self.inputs else None
+        return plain_suite_id(given or self.activity.suite_id(suite))
+
     def base(self, folder: Path) -> TrustedBase:
         """Find the base commit of the event for a folder of the checkout."""
         return find_trusted_base(self.activity, cwd=folder, connect=self.connect)
@@ -52,7 +57,10 @@ class Surroundings:
     @property
     def may_run_code(self) -> bool:
         """Whether the config's own code may run before it is known that the event is not skipped."""
-        return self.inputs is None or not (self.activity.skip or self._lacks_keys_by_right)
+        if self.inputs is None:
+            return True
+        is_skipped = self.activity.skip or self._lacks_keys_by_right
+        return self.inputs.secrets.own_code and not is_skipped
 
     def skip_reason(self, config: Config) -> str | None:
         """Return the reason to measure nothing; None if there is work, as always outside GitHub."""
@@ -123,12 +131,40 @@ def find_rules(
     rules = take_rules(config, around.source, base.files, why=base.why, scores=is_scored)
     if rules is None or rules.config is config:
         return rules
-    # what main's metrics cannot do here is left out by now, so little is found, but before anything is asked
-    of_metrics = evaluation.check(rules.config, environ=around.environ if is_scored else None)
-    told = {problem.where for problem in of_metrics}
-    of_gate = gate_problems(rules.config, around.environ)
-    refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])
+    refuse_rules(rules.config, around.environ, scores=is_scored)
     if rules.config.baseline == config.baseline:
         return rules
-    wanted = Wanted(explicit=baseline or inputs.baseline)
+    wanted = wanted_baseline(config, around, base, baseline, ignore)
     return replace(rules, own_place=find_place(config, activity, base, wanted))
+
+
+def wanted_baseline(
+    config: Config, around: Surroundings, base: TrustedBase, explicit: Path | None, tell: Listener
+) -> Wanted:
+    """Return the baseline that the inputs of the workflow want.
+
+    Args:
+        config: The config.
+        around: The surroundings, on GitHub.
+        base: The base commit.
+        explicit: Report that the command line names.
+        tell: Listener.
+    """
+    inputs, activity = around.inputs, around.activity
+    if inputs is None:
+        return Wanted(explicit=explicit)
+    given, branch = inputs.baseline, activity.base.ref
+    workflow = given.workflow or activity.workflow.file
+    stored = None
+    if around.connect and base.commit and branch and workflow:
+        stored = Store(
+            connect=around.connect,
+            workflow=workflow,
+            branch=branch,
+            artifact=config.baseline.artifact_name(config.suite),
+            base=base.commit,
+            max_ancestors=given.max_ancestors,
+            is_named=given.source is BaselineSource.ARTIFACT,
+            tell=tell,
+        ).find
+    return Wanted(explicit=explicit or given.report, source=given.source, stored=stored)

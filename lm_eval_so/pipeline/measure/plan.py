@@ -286,6 +286,8 @@ def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell
         plan: The plan that was measured.
         tell: Listener.
     """
+    if plan.makes_baseline == "always":  # then it says so itself
+        return
     how = _how_to_begin(report, config, plan)
     tell(Noticed(stage="compare", text=f"no baseline yet: {how}"))
 

@@ -1,6 +1,9 @@
 """View of a comparison."""
 
+import json
+import math
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
@@ -46,6 +49,9 @@ from lm_eval_so.reporter.views.view import (
 _MISSING_ROWS = "missing_rows"
 _ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate", "budget"}
 """Reason codes whose sentence tells of the missing rows already."""
+_MOST_ACCEPTED, _ACCEPTED_DAYS = 5, 30
+"""Cases for which an entry is proposed, and how long it holds."""
+_ROUNDED, _NOISE = 1000, 1e-6
 
 
 def view_comparison(
@@ -262,3 +268,37 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
             flaky=percent(found.flaky_share),
             flips=percent(found.self_flip_rate),
         )
+
+
+def accept_entries(comparison: Comparison) -> str:
+    """Return entries for the accept file under which a regression would be accepted; their reasons are to be written.
+
+    Empty if the run did not get worse, or by a fixed bound alone, which no entry lowers.
+    """
+    if comparison.verdict is not Verdict.REGRESSION:
+        return ""
+    cases = comparison.broken.cases if comparison.broken else ()
+    stayed = [case.sample_id for case in cases if case.state in {"must", "proven"}]
+    drops = {name: _fallen(name, comparison) for name in stayed[:_MOST_ACCEPTED]}
+    found = [("id", name, drop) for name, drop in drops.items()]
+    for key, metric in comparison.metrics.items():
+        before, now = metric.baseline, metric.candidate
+        is_fall = metric.gating and metric.verdict is Verdict.REGRESSION
+        if is_fall and metric.reason != "threshold" and before is not None and now is not None:
+            found.append(("metric", key, abs(now - before)))
+    day = datetime.fromisoformat(comparison.compared_at).date() + timedelta(days=_ACCEPTED_DAYS)
+    return "\n".join(
+        f"- {kind}: {json.dumps(name, ensure_ascii=False)}\n  max_drop: {_rounded_up(drop)}\n"
+        f"  reason:\n  until: {day}"
+        for kind, name, drop in found
+    )
+
+
+def _fallen(name: str, comparison: Comparison) -> float:
+    """Return how far a case fell; a case that is only right or wrong by 1."""
+    falls = (abs(c.candidate - c.baseline) for c in comparison.changed if c.sample_id == name)
+    return max(falls, default=1.0)
+
+
+def _rounded_up(drop: float) -> str:
+    return f"{math.ceil(drop * _ROUNDED - _NOISE) / _ROUNDED:g}"

@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 import pytest
 from comparing import judge
 from factories import make_report
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.markdown import dangers
 
@@ -106,6 +106,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=3), st.integers(0, 5)
 )

@@ -4,10 +4,14 @@ import pytest
 
 from lm_eval_so.action.inputs import (
     INPUTS,
+    BaselineInputs,
+    BaselineSource,
+    BaselineStore,
     CommentMode,
     Generate,
     MissingSecrets,
     ShowAnswers,
+    UpdateBaseline,
     read_inputs,
     read_usable_inputs,
 )
@@ -35,10 +39,14 @@ def read(tmp_path, **inputs):
 def test_read_inputs__nothing_given(tmp_path):
     inputs = read(tmp_path)
     assert inputs.overrides == ()
-    assert (inputs.folder, inputs.config_file, inputs.baseline) == (
-        tmp_path,
-        tmp_path / "lm-eval-so.yaml",
-        None,
+    assert (inputs.folder, inputs.config_file) == (tmp_path, tmp_path / "lm-eval-so.yaml")
+    assert inputs.baseline == BaselineInputs(
+        report=None,
+        source=BaselineSource.AUTO,
+        workflow="",
+        max_ancestors=20,
+        update=UpdateBaseline.NEVER,
+        store=None,
     )
     assert inputs.report_dir == tmp_path / "lm-eval-so-report"
     assert (inputs.generate, inputs.publishing.comment) == (Generate.MISSING, CommentMode.ALWAYS)
@@ -71,6 +79,7 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
         target_url="http://127.0.0.1:8000/v1?a=b",
         baseline_path="baselines/a.json",
         baseline_ref="v1",
+        artifact_name="reports of main",
         on_inconclusive="fail",
         on_missing_baseline="pass",
         on_incomparable="warn",
@@ -81,6 +90,7 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
     assert config.dataset.path == Path("데이터/test set.jsonl")
     assert (config.run.repeats, config.run.concurrency) == (3, 8)
     assert (config.baseline.path, config.baseline.ref) == (Path("baselines/a.json"), "v1")
+    assert config.baseline.artifact_name(config.suite) == "reports of main"
     gate = config.gate
     assert (gate.on_inconclusive, gate.on_missing_baseline) == ("fail", "pass")
     assert (gate.confirm, config.run.max_cost_usd, config.run.max_time_s) == (2, 2.5, 30)
@@ -118,6 +128,11 @@ def test_read_inputs__options(tmp_path):
         working_directory="sub",
         config="conf/a.yaml",
         baseline="b.json",
+        baseline_source="git",
+        baseline_workflow=".github/workflows/measure.yml",
+        baseline_max_ancestors="0",
+        update_baseline="always",
+        baseline_store="file",
         report_dir="out",
         comment="on_failure",
         comment_required="true",
@@ -132,10 +147,17 @@ def test_read_inputs__options(tmp_path):
         openai_api_key="k",
     )
     sub = tmp_path / "sub"
-    assert (inputs.folder, inputs.config_file, inputs.baseline) == (
+    assert inputs.baseline == BaselineInputs(
+        report=sub / "b.json",
+        source=BaselineSource.GIT,
+        workflow="measure.yml",
+        max_ancestors=0,
+        update=UpdateBaseline.ALWAYS,
+        store=BaselineStore.FILE,
+    )
+    assert (inputs.folder, inputs.config_file) == (
         sub,
         sub / "conf/a.yaml",
-        sub / "b.json",
     )
     assert inputs.report_dir == tmp_path / "out"
     assert (inputs.publishing.comment, inputs.generate) == (CommentMode.ON_FAILURE, Generate.NEVER)
@@ -233,6 +255,10 @@ def test_read_inputs__paths_stay_in_the_workspace(tmp_path, name, kind):
         ({"shard": "2"}, ['shard: "2" is no shard']),
         ({"shard": "1/4", "command": "merge", "merge_glob": "a"}, ["shard: only command: ci"]),
         ({"shard": "1/4", "show_answers": "none"}, ["shard: its answers are written"]),
+        (
+            {"command": "comment", "show_answers": "none"},
+            ["show_answers: command: comment shows what its artifact has"],
+        ),
         ({"command": "merge"}, ["merge_glob: command: merge needs it"]),
         ({"merge_glob": "../shards/*"}, ['merge_glob: "../shards/*" is outside']),
         ({"merge_glob": "/shards/*"}, ['merge_glob: "/shards/*" is outside']),

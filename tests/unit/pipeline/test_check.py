@@ -6,7 +6,7 @@ import pytest
 
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.events import Noticed, Warned
-from lm_eval_so.pipeline.check import check, tell_gate, watching_hints
+from lm_eval_so.pipeline.check import Stage, check, tell_gate, watching_hints
 
 
 @pytest.fixture
@@ -46,6 +46,32 @@ def test_check__what_a_metric_cannot_keep_is_found_before_it_is_measured(
 ) -> None:
     (found,) = whats(folder, gate=gate)
     assert found.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [
+        ({"generate"}, ["WRITER_KEY is not set"]),
+        ({"generate", "run"}, ["BOT_KEY is not set"]),
+        ({"generate", "evaluate"}, []),  # shards that other jobs asked
+    ],
+)
+def test_check__each_stage_needs_its_own_keys(
+    folder: Path, needs: set[Stage], told: list[str]
+) -> None:
+    def openai(key: str) -> str:
+        return f"{{name: openai, params: {{model: m}}, options: {{api_key_env: {key}}}}}"
+
+    (folder / "faq.csv").write_text("q,a\n환불?,3일\n", "utf-8")
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: made}\nmetrics: [exact_match]\n"
+        f"backend: {openai('BOT_KEY')}\n"
+        f"generator: {{backend: {openai('WRITER_KEY')}, synthesise: {{questions: 1}},"
+        " sources: [{id: faq, path: faq.csv, as: samples, map: {input: q, expected: a}}]}\n"
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    config = load_config(folder / "lm-eval-so.yaml")
+    assert [problem.what for problem in check(config, {}, needs=needs)] == told
 
 
 def test_check__an_address_of_main_that_cannot_be_asked_costs_no_run(folder: Path) -> None:

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from comparing import judge
@@ -9,6 +10,8 @@ from hostile_reports import PAYLOADS, hostile
 from made_reports import (
     KOREAN,
     answered,
+    broken,
+    broken_case,
     changed,
     compared,
     comparison,
@@ -26,6 +29,8 @@ from lm_eval_so.action.comment import LEVELS
 from lm_eval_so.action.event import plain_suite_id
 from lm_eval_so.action.inputs import LEAST_CHARS
 from lm_eval_so.action.marker import State, marker
+from lm_eval_so.comparator.exemptions.files import read_exceptions
+from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import SliceFigures
@@ -80,7 +85,7 @@ def spoken(name, language):
 
 
 def body(made=None, given=None, *, level=0, language=Language.EN, **options):
-    origin = Origin(run_url=RUN_URL)
+    origin = Origin(run_url=RUN_URL, accept=".lm-eval-so/accept.yaml")
     return comment_body(
         made or comparison(),
         given or report(),
@@ -203,7 +208,7 @@ def test_markdown__hostile_texts_do_nothing(payload, language):
             given,
             language=language,
             level=level,
-            origin=Origin(commit=payload, config=payload),
+            origin=Origin(commit=payload, config=payload, accept=payload),
         )
         for level in range(LEVELS)
     ]
@@ -264,6 +269,39 @@ def test_comment_body__says_who_got_the_questions_and_what_it_cost():
     assert "sent to `bot.example.com, api.openai.com` ·" in text
     assert "This run USD 0.41 of USD 5.00 allowed · " in text
     assert "<summary>Judge health: ok</summary>" in text
+
+
+def test_comment_body__says_how_a_regression_is_accepted(tmp_path):
+    cases = (
+        broken_case("refund-014"),
+        broken_case("must-1", "must"),
+        broken_case("open", "unproven"),
+        broken_case("slip", "slip"),
+    )
+    reasons = (Reason(code="broken_cases", figures={"proven": 1}),)
+    made = replace(comparison(reasons=reasons), broken=broken(*cases), changed=())
+    made = replace(made, changed=(changed("must-1", baseline=0.9, candidate=0.5),))
+    text = body(made, origin=Origin(accept="bots/shop/accept.yaml"))
+    assert "add this to: `bots/shop/accept.yaml`\n" in text
+    entries = text.partition("```yaml\n")[2].partition("\n```")[0].replace("reason:", "reason: x")
+    (tmp_path / "accept.yaml").write_text(entries, encoding="utf-8")
+    config = make_config(
+        {
+            "version": 1,
+            "suite": "x",
+            "dataset": {"path": "d"},
+            "gate": {"accept": "accept.yaml"},
+        },
+        folder=tmp_path,
+    )
+    found = read_exceptions(config, day=date(2026, 3, 2)).accept
+    assert [(e.sample_id, e.metric, e.max_drop, f"{e.until}") for e in found] == [
+        ("refund-014", None, 1.0, "2026-04-01"),
+        ("must-1", None, 0.4, "2026-04-01"),
+        (None, "exact_match", 0.047, "2026-04-01"),
+    ]
+    for other in (body(made, origin=Origin()), body(COMPARISONS["pass"])):
+        assert "yaml" not in other
 
 
 def test_comment_body__links_only_to_the_run():

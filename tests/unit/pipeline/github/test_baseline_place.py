@@ -12,7 +12,7 @@ from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baselin
 from lm_eval_so.comparator.exemptions.files import read_accepted
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
-from lm_eval_so.pipeline.github.base_commit import (
+from lm_eval_so.pipeline.base.base_commit import (
     find_base,
     find_trusted_base,
 )

@@ -15,6 +15,7 @@ from servers.commands import lm_eval_so
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.marker import State, header, marker
+from lm_eval_so.action.target import regressed_in
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.codec import dumps
@@ -100,7 +101,7 @@ def place(tmp_path):
 def test_tell_run__a_forks_regression_is_told_on_its_pull_request_and_decides_nothing(place):
     trusted = place.hub.add_comment(7, f"{marker(SUITE)}\n{State().line()}\nours")
     place.hub.add_artifact(6, "results", packed())
-    published = place.tell()
+    published = place.tell(pr_number="99")  # counts on no event of this kind
     assert place.writes == ["POST 7/comments"]
     bodies = place.hub.bodies(7)
     assert bodies.pop(trusted).endswith("ours")  # no comment that our own code made is replaced
@@ -144,19 +145,27 @@ def moved(hub: FakeGitHub) -> None:
     hub.add_pull(7, head=OTHER, branch="forker:b", repo=2)
 
 
+def failed_for_two(hub: FakeGitHub) -> None:
+    hub.artifacts.clear()
+    hub.runs[6]["conclusion"] = "failure"
+    hub.add_pull(9, head=HEAD, branch="forker:b", repo=2, base=(1, "release"))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (failed_for_two, 'no artifact "results"'),
         (moved, "no open pull request at aaaaaaa"),
         (lambda hub: hub.add_run(6, head_sha=HEAD, event="push"), "no open pull request"),
         (lambda hub: hub.artifacts.clear(), 'no artifact "results"'),
         (lambda hub: hub.artifacts[6][0].update(expired=True), 'no artifact "results"'),
         (lambda hub: hub.artifacts[6][0].update(name="results2"), 'no artifact "results"'),
     ],
-    ids=["moved", "push", "none", "expired", "other_name"],
+    ids=["failed_for_two", "moved", "push", "none", "expired", "other_name"],
 )
 def test_tell_run__without_pull_request_or_artifact_says_so_and_ends_well(place, change, told):
     place.hub.add_artifact(6, "results", packed())
+    place.hub.add_comment(7, f"{marker(f'fork/{SUITE}')}\n{State().line()}\nof an earlier run")
     change(place.hub)
     assert place.tell().url == ""
     assert place.writes == []
@@ -251,6 +260,25 @@ def test_tell_run__where_a_run_failed_without_a_result_no_comment_goes_on_saying
     assert State.read(bodies[fork]).head == HEAD
 
 
+@pytest.mark.parametrize("shown", ["short", "full"])
+def test_tell_run__answers_are_as_long_as_the_step_says(place, shown):
+    said = make_report({"exact_match": [0] * 60}, answers=["word " * 400] * 60)
+    made = replace(judge(BEFORE, said), suite_id=SUITE)
+    place.hub.add_artifact(6, "results", packed(comparison=made, report=said))
+    place.tell(comment="never", show_answers=shown)
+    assert ("word " * 300 in (place.folder / "summary").read_text()) == (shown == "full")
+    assert place.writes == []
+
+
+def test_tell_run__on_change_leaves_a_comment_that_says_the_same(place):
+    losses = regressed_in(VERDICT)
+    same = State(run=3, attempt=1, job="", head=OTHER, verdict="regression", regressed=losses)
+    place.hub.add_comment(7, f"{marker(f'fork/{SUITE}')}\n{replace(same, at=OTHER).line()}\n###")
+    place.hub.add_artifact(6, "results", packed())
+    place.tell(comment="on_change")
+    assert place.writes == []
+
+
 def test_tell_run__by_hand_tells_of_the_run_and_the_suite_that_are_named(place):
     place.event, place.run = "workflow_dispatch", 5
     place.hub.add_run(6, head_sha=HEAD)
@@ -286,6 +314,7 @@ def test_tell_run__in_the_wrong_place_is_refused_before_any_call(place, event, i
     with pytest.raises(UsageError, match=why):
         place.tell(**inputs)
     assert place.hub.requests == []
+    assert (place.output("verdict"), place.output("passed")) == ("error", "false")
 
 
 def test_tell_run__a_token_that_may_not_read_runs_is_told_what_to_give(place):

@@ -110,6 +110,9 @@ def hostile(text):
             runs=(text,),
             complete=False,
             missing=1,
+            base_ref=text,
+            sent_to=(text,),
+            own_code=(text,),
             budget={"stopped": {"by": text}},
         ),
         metrics={

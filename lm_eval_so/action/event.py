@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lm_eval_so.errors import UsageError
 
@@ -89,12 +89,22 @@ class Activity:
     it does not count."""
     may_be_baseline: bool = False
     """Whether a report of this event may become a baseline."""
-    is_foreign: bool = False
-    """Whether the code comes from a fork or from Dependabot, so that there are no secrets."""
+    code_of: Literal["repository", "dependabot", "fork"] = "repository"
+    """Author of the code: that of a fork or of Dependabot runs without secrets."""
     skip: str | None = None
     """Reason to do nothing; null if there is work."""
     warnings: tuple[str, ...] = ()
     workflow: WorkflowRun = field(default_factory=WorkflowRun)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the event gets no secrets."""
+        return self.code_of != "repository"
+
+    @property
+    def is_of_fork(self) -> bool:
+        """Whether a stranger may have written the code."""
+        return self.code_of == "fork"
 
     @property
     def has_lost_number(self) -> bool:
@@ -249,6 +259,7 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
     fork = _at(payload, "pull_request", "head", "repo", "id") != _at(
         payload, "pull_request", "base", "repo", "id"
     )
+    is_bot = environ.get("GITHUB_ACTOR") == "dependabot[bot]"
     number = _at(payload, "pull_request", "number")
     closed = (
         payload.get("action") == "closed" or _text(payload, "pull_request", "state") == "closed"
@@ -262,7 +273,7 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
         "head": head,
         "pull": number if isinstance(number, int) else None,
         "warnings": () if isinstance(number, int) else (_NO_NUMBER,),
-        "is_foreign": fork or environ.get("GITHUB_ACTOR") == "dependabot[bot]",
+        "code_of": "fork" if fork else "dependabot" if is_bot else "repository",
         "skip": "the pull request is closed" if closed else None,
     }
 

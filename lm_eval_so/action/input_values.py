@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
+from lm_eval_so.core.http.hosts import AllowedHosts, entries_of
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, Where
 
@@ -103,6 +104,8 @@ INPUTS: Final[Mapping[str, str]] = {
     "target_url": "",
     "openai_api_key": "",
     "github_token": "",
+    "allowed_hosts": "",
+    "allow_plugins": "false",
     "repeats": "",
     "confirm": "",
     "concurrency": "",
@@ -140,6 +143,7 @@ is used by itself; "" is not given."""
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "command": list(Command),
     "generate": list(Generate),
+    "allow_plugins": ["true", "false"],
     "baseline_source": list(BaselineSource),
     "update_baseline": list(UpdateBaseline),
     "baseline_store": list(BaselineStore),
@@ -193,6 +197,7 @@ def value_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     yield from _number_problems(values)
     yield from _amount_problems(values)
     yield from _address_problems(values)
+    yield from _host_problems(values)
     yield from _combined_problems(values)
 
 
@@ -267,6 +272,12 @@ def _address_problems(values: Mapping[str, str]) -> list[Problem]:
             "target_url", "that is no address", "write it as https://host or http://host:port/path"
         )
     ]
+
+
+def _host_problems(values: Mapping[str, str]) -> list[Problem]:
+    hint = "write a name, as api.openai.com, or *.example.com for all names below; one a line"
+    bad = AllowedHosts(entries_of(values["allowed_hosts"])).problems
+    return [input_problem("allowed_hosts", f'"{entry}" is no host', hint) for entry in bad]
 
 
 def _has_a_host(url: str) -> bool:

@@ -23,6 +23,7 @@ from lm_eval_so.action.input_values import (
 )
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
+from lm_eval_so.core.http.hosts import AllowedHosts, entries_of
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import Problem, UsageError, nearest
 
@@ -110,12 +111,16 @@ class MatrixInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretInputs:
-    """Inputs that hold keys, and the consequence of one that is empty."""
+    """Inputs that hold keys, or say what may be done with them."""
 
     openai_api_key: str | None = field(repr=False)
     """For OPENAI_API_KEY, where that variable is empty."""
     github_token: str | None = field(repr=False)
     on_missing: MissingSecrets
+    hosts: AllowedHosts
+    """Hosts that may be asked."""
+    own_code: bool
+    """Whether code that the config names may run beside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +236,8 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             openai_api_key=values["openai_api_key"] or None,
             github_token=values["github_token"] or None,
             on_missing=MissingSecrets(values["on_missing_secrets"]),
+            hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
+            own_code=values["allow_plugins"] == "true",
         ),
         target_url=values["target_url"] or None,
         baseline=BaselineInputs(

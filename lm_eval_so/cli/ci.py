@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from lm_eval_so.pipeline.ci import Done, Options
+    from lm_eval_so.pipeline.github.surroundings import Surroundings
     from lm_eval_so.pipeline.measure.plan import Plan
     from lm_eval_so.terminal.session import Session
 
@@ -53,16 +54,26 @@ def ci(
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
-    from dataclasses import replace
-
-    from lm_eval_so.core.config.load import require_valid
-    from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.check import tell_gate
-    from lm_eval_so.pipeline.github.surroundings import find_rules, read_surroundings
-    from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
-    from lm_eval_so.terminal.session import open_session
+    from lm_eval_so.pipeline.github.surroundings import read_surroundings
+    from lm_eval_so.pipeline.permits.permits import own_code_as_permitted
 
     around = read_surroundings(dict(os.environ))
+    with own_code_as_permitted(around):
+        return _measure(line, options, around, has_result)
+
+
+def _measure(
+    line: CommandLine, options: "Options", around: "Surroundings", has_result: "Event"
+) -> int:
+    from dataclasses import replace
+
+    from lm_eval_so.pipeline import ci as stage
+    from lm_eval_so.pipeline.check import tell_gate
+    from lm_eval_so.pipeline.github.surroundings import find_rules
+    from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
+    from lm_eval_so.pipeline.permits.permits import code_problems
+    from lm_eval_so.terminal.session import open_session
+
     inputs, target = around.inputs, None
     if inputs:
         overrides = [*inputs.overrides, *(line.overrides or ())]
@@ -72,6 +83,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
         environ=around.environ,
         overrides=line.config_overrides,
         plugins=line.plugins or (),
+        hosts=inputs.secrets.hosts if inputs else None,
     )
     if inputs and inputs.target_url:
         target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
@@ -80,8 +92,10 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
     session = open_session(line, rewritten=source.rewritten, environ=around.environ)
     if reason := around.skip_reason(session.config):
-        require_valid(session.read)  # a file with mistakes is told even where nothing is measured
+        session.refuse()  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
+    if refused := [*code_problems(session.config, around, line.plugins or ())]:
+        session.refuse(refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     rules = find_rules(session.config, around, baseline=options.baseline)
     session = session.under(rules.config) if rules else session

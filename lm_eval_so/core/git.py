@@ -23,6 +23,7 @@ _MOST_LINKS = 40
 _SHA256_DIGITS = 64
 _PIECE = 1 << 20
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
+_KEPT_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR")
 _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false")
 
 
@@ -69,13 +70,13 @@ def head(cwd: Path) -> str | None:
 
 def parents(ref: str, *, cwd: Path) -> tuple[str, ...]:
     """Return the parents of a commit in order; errors as in `find_commit`."""
-    commit = find_commit(ref, cwd=cwd)
+    commit = _named(ref, cwd)
     return _commits(_ask(["rev-parse", f"{commit}^@"], cwd)) if commit else ()
 
 
 def merge_base(one: str, other: str, *, cwd: Path) -> str | None:
     """Return the best common ancestor of two revisions; None if there is none or git cannot tell."""
-    first, second = find_commit(one, cwd=cwd), find_commit(other, cwd=cwd)
+    first, second = _named(one, cwd), _named(other, cwd)
     if first is None or second is None:
         return None
     return next(iter(_commits(_ask(["merge-base", first, second], cwd))), None)
@@ -95,7 +96,7 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
     Raises:
         UsageError: If the file is a link that leads out of the commit.
     """
-    commit, name = find_commit(ref, cwd=cwd), path.as_posix()
+    commit, name = _named(ref, cwd), path.as_posix()
     if commit is None or "\n" in name:  # git takes one name a line
         return None
     asked = f"{commit}:./{name}\n".encode("utf-8", "surrogateescape")
@@ -262,7 +263,7 @@ def changed_files(ref: str, *, cwd: Path) -> frozenset[Path] | None:
     Returns:
         None without git, a repository or the commit.
     """
-    commit = find_commit(ref, cwd=cwd)
+    commit = _named(ref, cwd)
     differing = _differing(commit, cwd) if commit else None
     return None if differing is None else frozenset(path for path, _, _ in differing)
 
@@ -276,6 +277,11 @@ def user_name(cwd: Path) -> str | None:
     """Return git's user.name; None if it is not set, or an e-mail address."""
     name = (_ask(["config", "--get", "user.name"], cwd) or b"").decode("utf-8", "replace").strip()
     return name if name and "@" not in name else None
+
+
+def _named(ref: str, cwd: Path) -> str | None:
+    """Return the id of a revision's commit; a full id as it is, since each command looks it up itself."""
+    return ref if _COMMIT.match(ref) else find_commit(ref, cwd=cwd)
 
 
 def _commits(answer: bytes | None) -> tuple[str, ...]:
@@ -356,9 +362,9 @@ def _ask(arguments: list[str], cwd: Path, *, given: bytes = b"") -> bytes | None
 
 
 def _environment() -> dict[str, str]:
-    # GIT_DIR and the like are set inside of hooks and would lead to another repository
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return kept | {
+    # no key for a program that a repository's settings may name, and no GIT_DIR, which is set inside
+    # of hooks and would lead to another repository
+    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LITERAL_PATHSPECS": "1",

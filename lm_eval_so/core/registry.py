@@ -3,7 +3,9 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import cached_property
 from importlib.machinery import SourceFileLoader
@@ -27,6 +29,39 @@ T = TypeVar("T")
 
 PLUGIN_MODULES = "lm_eval_so_plugin_"
 """Prefix of the module names of `--plugin` files."""
+
+_CLOSED: ContextVar[str | None] = ContextVar("closed", default=None)
+"""Advice about code that may not run; None: all code may."""
+
+
+@contextmanager
+def without_own_code(hint: str) -> Iterator[None]:
+    """Refuse to run code that is not built in, wherever it is named: in a config, in a dataset.
+
+    Plugin files, entry points, `module:Class`, functions and programs are refused alike.
+
+    Args:
+        hint: Advice for people.
+    """
+    before = _CLOSED.set(hint)
+    try:
+        yield
+    finally:
+        _CLOSED.reset(before)
+
+
+def refuse_own_code(what: str, where: Where | None = None) -> None:
+    """Raise an error if code that is not built in may not run here; called right before it runs.
+
+    Args:
+        what: The code, as it is named.
+        where: The place that names it.
+
+    Raises:
+        ConfigError: Inside of `without_own_code`.
+    """
+    if (hint := _CLOSED.get()) is not None:
+        raise ConfigError(f"{what} is code of your own, which may not run", where=where, hint=hint)
 
 
 class Registry(Generic[T]):
@@ -54,6 +89,13 @@ class Registry(Generic[T]):
     def is_builtin(self, name: str) -> bool:
         """Return whether a name is of the built-in table, so that it stands for no foreign code."""
         return name in self._builtin
+
+    def is_own_code(self, name: str) -> bool:
+        """Return whether a name stands for code that is not built in; nothing is imported for that.
+
+        A name that a plugin file defines is unknown until the file has run.
+        """
+        return not self.is_builtin(name) and (":" in name or name in self.names())
 
     def builtin_with(self, has: Callable[[type[T]], bool]) -> list[str]:
         """Return the names of the built-in plugins that have a property, in the table's order.
@@ -94,6 +136,8 @@ class Registry(Generic[T]):
             unknown = UnknownName(self.kind, ref, self.names(), where=where)
             unknown.problems = tuple(replace(each, about="name") for each in unknown.problems)
             raise unknown
+        if ref not in self._builtin:
+            refuse_own_code(ref, where)
         return self._load(target or ref, where)
 
     @cached_property
@@ -156,7 +200,9 @@ def import_file(path: Path, name: str) -> ModuleType:
 
     Raises:
         BaseException: Any exception of the file.
+        ConfigError: If no code of the user's own may run.
     """
+    refuse_own_code(path.name)
     loader = FreshSource(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -47,6 +47,7 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
+from lm_eval_so.pipeline.permits.permits import host_problems, tell_permits
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -92,6 +93,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         return
     yield from matrix_problems(config, around)
     run, reports = _folders(config, around, options)
+    yield from host_problems(config, around)
     folders = [run, again_folder(run), main_folder(run), cases_folder(config)]
     outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
@@ -118,11 +120,13 @@ def make_plan(
         rules: The rules of the base.
 
     Raises:
-        ConfigError: If the gate that decides asks in rounds, and the step asks a shard.
+        ConfigError: If the gate that decides asks in rounds, and the step asks a shard; if main's
+            judges are asked at hosts that the workflow does not allow.
     """
     activity, inputs = around.activity, around.inputs
     part = asked_part(inputs)
-    refuse([*stop_problems(config, part)])  # of main's gate, which is another than the config's
+    # of main's gate and judges, which are others than the config's
+    refuse([*stop_problems(config, part), *host_problems(config, around)])
     run, reports = _folders(config, around, options)
     base, makes_one = around.base(config.folder), makes_baseline(config, around)
     origin = Origin(commit=base.here, base_ref=activity.base.ref)
@@ -185,6 +189,9 @@ async def measure_and_tell(
     if inputs is None:
         measured = await measure(config, resources, plan)
         return Done(measured=measured, told=None, exit_code=measured.exit_code)
+    resources = replace(resources, hosts=inputs.secrets.hosts)
+    for event in tell_permits(config, around):
+        resources.listener(event)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
     is_own = not (place.report or place.files or place.ref or config.baseline.ref)

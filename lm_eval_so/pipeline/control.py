@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.open import backend_problems
@@ -24,13 +25,16 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError, Problem, refuse
-from lm_eval_so.evaluator.metrics.base import metrics
+from lm_eval_so.evaluator.own_code import find_own_code
 from lm_eval_so.pipeline.rules.base_config import (
     LONGEST_PROBLEM,
     RefusedError,
     read_base_config,
 )
 from lm_eval_so.runner.plan.selection import backend_section
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.http.hosts import AllowedHosts
 
 _SENT = ("backend", "system", "tools", "tool_choice")
 """Sections that decide what a chatbot is sent, beside `run`."""
@@ -60,6 +64,8 @@ class ControlSource:
     """Texts put over the file that derive from it."""
     plugins: Sequence[Path] = ()
     """Plugin files of the command line."""
+    hosts: "AllowedHosts | None" = None
+    """Hosts that may be asked; null: any."""
     base: CommitFiles | None
     """The base commit; null if there is none that a pull request cannot have chosen."""
     why: Reason | None = None
@@ -164,7 +170,7 @@ def _decide(
             main = _at_control_url(main, source.environ)
         main = _as_asked(main, config)
         for each in _asked(main):
-            refuse(backend_problems(each, config=main, environ=source.environ))
+            refuse(backend_problems(each, config=main, environ=source.environ, hosts=source.hosts))
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no(
@@ -195,17 +201,7 @@ def _is_hosted(section: BackendSection, config: Config, environ: Mapping[str, st
 
 def _runs_code(source: ControlSource, *configs: Config) -> bool:
     """Return whether code of the user's own runs here: plugins, functions, commands."""
-    return bool(source.plugins) or any(
-        config.plugins
-        or not all(metrics.is_builtin(each.name) for each in config.metrics)
-        or not all(_is_ours(each) for _, each in config.backend_sections())
-        for config in configs
-    )
-
-
-def _is_ours(section: BackendSection) -> bool:
-    name = section.name
-    return backends.is_builtin(name) and not backends.resolve(name).capabilities.own_code
+    return bool(source.plugins) or any(any(find_own_code(config)) for config in configs)
 
 
 def _data_files(main: Config, file: Path) -> frozenset[Path]:

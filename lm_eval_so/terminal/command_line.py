@@ -111,7 +111,7 @@ class CommandLine:
             command: Name of the command.
             options: The command's own options and their values.
         """
-        from lm_eval_so.core.secrets import command_line
+        from lm_eval_so.core.text.pasted import command_line
 
         return command_line(
             command,

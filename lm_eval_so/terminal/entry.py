@@ -135,12 +135,13 @@ def _ignore_signals() -> None:
 
 def _guard_log() -> None:
     """Keep printed text from being a command of GitHub's runner."""
-    from lm_eval_so.terminal.github_log import guard  # noqa: PLC0415 - on GitHub only
+    from lm_eval_so.terminal.github_log import guard, mask  # noqa: PLC0415 - on GitHub only
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = guard(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = guard(sys.stderr)
+    mask(sys.stdout, os.environ, make_redactor(os.environ).values)
 
 
 def _act_as_owner(environ: Mapping[str, str]) -> None:

@@ -3,9 +3,11 @@
 import io
 import re
 import threading
+from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.secrets import is_telling
 from lm_eval_so.core.templates.safe import escape_data
 from lm_eval_so.terminal.lines import PlainLines
 
@@ -30,6 +32,8 @@ class GuardedLog(io.TextIOWrapper):
     _begun = ""
     """Beginning of the current line, as far as it decides about the rest."""
     _lock = threading.RLock()
+    masked: frozenset[str] = frozenset()
+    """Lines that the runner was told to hide."""
 
     def write(self, text: str, /) -> int:
         """Write a text that does nothing but show."""
@@ -66,6 +70,27 @@ def write_command(stream: TextIO, line: str) -> None:
         stream.command(line)
     else:
         stream.write(f"{line}\n")
+
+
+def mask(stream: TextIO, environ: Mapping[str, str], values: Iterable[str]) -> None:
+    """Have GitHub's runner hide secrets in all that the job prints from now on, a line each.
+
+    What is too short, or but a word or a number, stays: a log without it would be nonsense. In a step
+    that types the command nothing is written: its stdout may be a file, which would keep the secrets.
+
+    Args:
+        stream: The stdout that the runner reads; nothing is written to another.
+        environ: Environment variables; an action's has its inputs.
+        values: The secrets, which may have several lines.
+    """
+    if not isinstance(stream, GuardedLog) or not any(name.startswith("INPUT_") for name in environ):
+        return
+    lines = {line.strip() for value in values for line in value.splitlines()}
+    for line in sorted(filter(is_telling, lines - stream.masked)):
+        escaped = line.replace("%", "%25")
+        stream.command(f"::add-mask::{escaped}")
+    stream.masked |= lines
+    stream.flush()
 
 
 class GitHubLines:

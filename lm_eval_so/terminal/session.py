@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,12 +66,22 @@ class Session:
         found = check(self.config, self.environ) if check else ()
         config = require_valid(self.read, found, failed=failed)
         redactor = config_redactor(config, self.environ, runs_code=True)
+        _mask(self.environ, redactor)
         return replace(self, config=config, redactor=redactor)
 
     def under(self, config: Config) -> "Session":
         """Return this session with another config, as by other rules; the secrets of both are known."""
         redactor = config_redactor(config, self.environ, runs_code=True)
+        _mask(self.environ, redactor)
         return replace(self, config=config, redactor=self.redactor.joined(redactor))
+
+    def refuse(self, found: Sequence[Problem] = ()) -> None:
+        """Raise an error if the config has problems, or if some are given.
+
+        Raises:
+            ConfigError: With all of them.
+        """
+        require_valid(self.read, found)
 
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
@@ -127,14 +138,24 @@ def open_session(
         line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
     )
     config = read.value or require_valid(read)
+    redactor = config_redactor(config, environ, runs_code=False)
+    _mask(environ, redactor)
     return Session(
         line=line,
         config=config,
         read=read,
         environ=environ,
         progress=line.open_progress(environ),
-        redactor=config_redactor(config, environ, runs_code=False),
+        redactor=redactor,
     )
+
+
+def _mask(environ: Mapping[str, str], redactor: Redactor) -> None:
+    """Have GitHub's runner hide the secrets that the config names, before anything of it is printed."""
+    if environ.get("GITHUB_ACTIONS") == "true":
+        from lm_eval_so.terminal.github_log import mask  # noqa: PLC0415 - on GitHub only
+
+        mask(sys.stdout, environ, redactor.values)
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

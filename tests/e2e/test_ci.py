@@ -12,6 +12,7 @@ import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
+from servers.runner_log import split_masks
 from servers.runs import rows
 
 from lm_eval_so.action.marker import header, marker
@@ -117,7 +118,7 @@ def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> N
     assert "`질문 #1`" in body
     outputs = place.outputs()
     assert (outputs["verdict"], outputs["passed"]) == ("skipped", "true")
-    assert outputs["comment_url"] == told.stdout.strip()
+    assert outputs["comment_url"] == split_masks(told.stdout)[1].strip()
 
 
 def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout) -> None:
@@ -161,6 +162,7 @@ def test_ci__a_signal_ends_the_waits_for_github(
     assert place.outputs()["verdict"] != "error"
 
 
+PERMITTED = {"INPUT_ALLOW_PLUGINS": "true"}
 EARLY = """
 import os
 import signal
@@ -175,7 +177,7 @@ def test_ci__stopped_before_anything_is_asked_is_told(place: Checkout) -> None:
     (place.folder / "early.py").write_text(EARLY, encoding="utf-8")
     with (place.folder / "lm-eval-so.yaml").open("a", encoding="utf-8") as config:
         config.write("plugins: [early.py]\n")
-    done = place.ci(GITHUB_RUN_ID="7")
+    done = place.ci(GITHUB_RUN_ID="7", **PERMITTED)
     assert done.returncode == 130, done.stderr
     assert place.outputs()["verdict"] == "error"
     [body] = place.hub.bodies(7).values()
@@ -202,7 +204,7 @@ def test_ci__stopped_while_the_report_is_made_tells_github_nothing(place: Checko
     config = place.folder / "lm-eval-so.yaml"
     text = config.read_text(encoding="utf-8").replace("[exact_match,", "[exact_match, late,")
     config.write_text(f"{text}plugins: [late.py]\n", encoding="utf-8")
-    done = place.ci()
+    done = place.ci(**PERMITTED)
     assert done.returncode == 130, done.stderr
     assert (place.folder / "lm-eval-so-report/report.json").is_file()
     assert not place.hub.requests
@@ -434,7 +436,7 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
         text = text.replace("name: openai", f'name: "{backend}"')
     config.write_text(f"{text}plugins: [mine.py]\n", encoding="utf-8")
     place.commit("code of its own")
-    python = {"PYTHONPATH": str(place.folder)}
+    python = {"PYTHONPATH": str(place.folder), **PERMITTED}
     for more in ({}, {"INPUT_TARGET_URL": "https://pr-7.example.dev"}):
         environ = from_fork(place, **python, **more)
         done = lm_eval_so("ci", cwd=place.folder, environ=environ)
@@ -445,6 +447,49 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
     # the event of the repository itself runs it
     assert place.ci(**python).returncode in {0, 1, 2}
     assert (place.folder / "plugin-ran").exists()
+
+
+EVIL = """
+run: {simulator: {backend: {name: openai, params: {model: m}, options: {base_url: "${EVIL_URL}"}}}}
+gate: {control_url: "https://api.openai.com@evil.example"}
+plugins: [evil.py]
+"""
+
+
+def test_ci__asks_no_host_and_runs_no_code_that_the_workflow_does_not_permit(
+    place: Checkout,
+) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.partition("gate:")[0] + EVIL, encoding="utf-8")
+    (place.folder / "evil.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
+    asked = len(place.bot.requests)
+    more = {"EVIL_URL": "https://evil.example:8443/v1", "INPUT_ALLOWED_HOSTS": "127.0.0.1"}
+    code = place.ci(**more)
+    assert code.returncode == 2, code.stderr
+    assert "evil.py is code of your own, which may not run" in code.stderr
+    assert (
+        "fix: if you trust everyone who can change it, give the step allow_plugins" in code.stderr
+    )
+    (place.folder / "evil.py").write_text("", encoding="utf-8")
+    target = {"INPUT_TARGET_URL": "https://127.0.0.1.evil.example"}
+    hosts = place.ci(**more, **target, INPUT_ALLOW_PLUGINS="true")
+    assert hosts.returncode == 2, hosts.stderr
+    assert "evil.example:8443 is not among the allowed hosts" in hosts.stderr
+    assert "evil.example is not among the allowed hosts" in hosts.stderr
+    assert "lm-eval-so.yaml:9" in hosts.stderr
+    assert "lm-eval-so.yaml:10" in hosts.stderr
+    assert "127.0.0.1.evil.example is not among the allowed hosts" in hosts.stderr
+    assert len(place.bot.requests) == asked
+    config.write_text(text + "plugins: [evil.py]\n", encoding="utf-8")
+    done = place.ci(INPUT_ALLOWED_HOSTS="127.0.0.1", INPUT_ALLOW_PLUGINS="true")
+    assert done.returncode == 0, done.stderr
+    here = place.bot.url.removeprefix("http://").removesuffix("/v1")
+    (body,) = place.hub.bodies(7).values()
+    assert f"보낸 곳 `{here}` · 직접 쓴 코드 `evil.py`" in body
+    report = json.loads((place.folder / "lm-eval-so-report/report.json").read_text())
+    assert report["experiment"]["sent_to"] == [here]
+    assert report["experiment"]["own_code"] == ["evil.py"]
 
 
 LINKS = {
@@ -566,7 +611,9 @@ def test_ci__a_bad_input_is_told_before_anything_is_asked(place: Checkout) -> No
 def test_ci__no_key_and_no_token_in_anything_that_is_written(place: Checkout) -> None:
     place.is_worse = True
     done = place.ci()
-    texts = [done.stdout, done.stderr, *place.hub.bodies(7).values()]
+    masked, stdout = split_masks(done.stdout)  # what hides them from the rest of the job's log
+    assert masked == ["ghs_token_of_the_workflow", KEY]
+    texts = [stdout, done.stderr, *place.hub.bodies(7).values()]
     files = [f for f in place.folder.parent.rglob("*") if f.is_file() and ".git" not in f.parts]
     texts += [f.read_text(encoding="utf-8", errors="replace") for f in files]
     assert not [text for text in texts if KEY in text or "ghs_token_of_the_workflow" in text]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from servers.checkout import KEY, Checkout, open_checkout
+from servers.runner_log import split_masks
 
 ROOT = Path(__file__).parents[2]
 ACTION: Mapping[str, Any] = yaml.safe_load((ROOT / "composite/action.yml").read_text("utf-8"))
@@ -101,7 +102,9 @@ def test_composite__is_the_action_without_a_container(place: Checkout) -> None:
     (body,) = place.hub.bodies(7).values()
     assert "suite=on-the-runner" in body
     assert "회귀" in body
-    assert KEY not in runner.done.stdout + runner.done.stderr
+    masked, stdout = split_masks(runner.done.stdout)
+    assert KEY in masked
+    assert KEY not in stdout + runner.done.stderr
 
 
 @pytest.mark.parametrize(

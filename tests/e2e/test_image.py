@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
+from servers.runner_log import split_masks
 
 from lm_eval_so.core.config.yaml_lines import read_yaml
 
@@ -100,7 +101,9 @@ def test_image__is_the_action(place: Checkout) -> None:
     # git reads a repository of another user, and is told so for its own calls alone
     assert "safe" not in (place.folder / ".git/config").read_text(encoding="utf-8")
     assert not list((place.folder.parent / "home").iterdir())
-    assert KEY not in worse.stdout + worse.stderr + body
+    masked, stdout = split_masks(worse.stdout)
+    assert KEY in masked
+    assert KEY not in stdout + worse.stderr + body
 
     place.is_worse = False
     asked = len(place.bot.requests)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from servers.checkout import Checkout, open_checkout
 from servers.commands import Done, git, lm_eval_so
+from servers.runner_log import split_masks
 from servers.runs import write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -37,7 +38,7 @@ def told(folder: Path, *done: Done) -> dict[str, bytes]:
     texts = {str(path.relative_to(folder)): path.read_bytes() for path in files}
     for number, each in enumerate(done):
         texts[f"stderr {number}"] = each.stderr.encode()
-        texts[f"stdout {number}"] = each.stdout.encode()
+        texts[f"stdout {number}"] = split_masks(each.stdout)[1].encode()
     return texts
 
 

@@ -1,10 +1,13 @@
 """Secrets inside of base64: nothing of them can be read from what is left."""
 
 import base64
+import json
 import math
 import re
+from collections.abc import Callable
+from urllib.parse import quote
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.secrets import make_redactor
@@ -45,3 +48,33 @@ def test_redact__a_text_without_the_secret_stays_byte_for_byte(text: str, secret
     redactor = make_redactor({"BOT_KEY": secret}, ["BOT_KEY"])
     if not redactor.finds(text):
         assert redactor.redact_counting(text) == (text, 0)
+
+
+_FORMS: list[Callable[[str], str]] = [
+    str,
+    lambda text: quote(text, safe=""),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: base64.b64encode(f"u:{text}".encode()).decode()[4:-4],
+]
+
+
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60),
+    st.integers(0, 44),
+    st.integers(16, 60),
+    st.sampled_from(_FORMS),
+    st.sampled_from(["", " ", "x", "/"]),
+)
+@example("a" * 40, 3, 17, str, "a")  # the same piece at many places
+def test_redact__no_cut_of_sixteen_characters_is_left(
+    secret: str, start: int, size: int, form: Callable[[str], str], beside: str
+) -> None:
+    cut = form(secret)[start : start + size]
+    assume(len(cut) >= 16 and "://" not in secret)
+    redactor = make_redactor({"BOT_KEY": secret}, ["BOT_KEY"])
+    text = f"왜 {beside}{cut}{beside} 안 되나요?"
+    clean, count = redactor.redact_counting(text)
+    assert count
+    assert redactor.finds(text)
+    assert cut[:16] not in clean
+    assert cut[-16:] not in clean

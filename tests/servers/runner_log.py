@@ -60,6 +60,12 @@ def foreign(log: str) -> list[Command]:
     return [command for command in executed(log) if command.name.lower() not in OURS]
 
 
+def split_masks(log: str) -> tuple[list[str], str]:
+    """Return the secrets that the runner is told to hide before anything else, and the rest."""
+    head = re.match(r"(?:::add-mask::[^\n]*\n)*", log)
+    return re.findall(r"::add-mask::(.*)\n", head[0]), log[head.end() :]
+
+
 def _by_colons(line: str, names: Collection[str]) -> Command | None:
     line = line.lstrip(_BLANKS)
     if not any(at == 0 for at in _places("::", line)):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys, is_cacheable, open_cache
 from lm_eval_so.core.asking.cost.prices import known_rates
@@ -21,6 +22,9 @@ from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import RAISE_IT, open_limit
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.http.hosts import AllowedHosts
 
 _STAGES = {"metrics": "evaluate", "generator": "generate"}
 """Stage that asks a backend, by the key of the config that it stands in; others are asked by `run`."""
@@ -44,7 +48,8 @@ async def open_asker(
     """
     at = section_path(section, config)
     stage = _STAGES.get(str(at[0]), "run")
-    backend = build_asked(section, config=config, environ=resources.environ)
+    hosts = resources.hosts
+    backend = build_asked(section, config=config, environ=resources.environ, hosts=hosts)
     resources.budget.limit(config.run)
     await _get_ready(backend)
     cache: AnswerCache | None = None
@@ -76,7 +81,11 @@ async def open_asker(
 
 
 def build_asked(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    hosts: "AllowedHosts | None" = None,
 ) -> ChatBackend:
     """Make the backend of a section; nothing is opened or sent.
 
@@ -84,12 +93,13 @@ def build_asked(
         section: Section of the config.
         config: Whole config.
         environ: Environment variables; None: the config alone is looked at.
+        hosts: Hosts that may be asked; None: any.
 
     Raises:
         ConfigError: With every problem of the section, a price that the budget needs included.
     """
     at = section_path(section, config)
-    backend = build_backend(section, config=config, where_path=at, environ=environ)
+    backend = build_backend(section, config=config, where_path=at, environ=environ, hosts=hosts)
     is_asked = environ is not None
     if is_asked and config.run.max_cost_usd is not None and known_rates(backend) is None:
         where = config.where(*at)
@@ -99,14 +109,18 @@ def build_asked(
 
 
 def backend_problems(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    hosts: "AllowedHosts | None" = None,
 ) -> list[Problem]:
     """Find everything that is wrong with the backend of a section, before anything is spent.
 
     Arguments as of `build_asked`.
     """
     try:
-        build_asked(section, config=config, environ=environ)
+        build_asked(section, config=config, environ=environ, hosts=hosts)
     except InputError as error:
         return list(error.problems)
     return []

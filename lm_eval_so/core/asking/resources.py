@@ -12,6 +12,7 @@ from lm_eval_so.core.asking.endpoint.admission import Endpoint, Endpoints
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.clock import Wait, wait_for
 from lm_eval_so.core.events import Listener, Noticed, ignore
+from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.secrets import Redactor
 
 
@@ -34,6 +35,8 @@ class Resources:
     """Function that waits; a test may have a faster one, that goes with its clock."""
     budget: Budget = field(default_factory=Budget)
     """One budget for all who ask."""
+    hosts: AllowedHosts | None = None
+    """Hosts that may be asked; null: any, as at a desk."""
     again: str | None = None
     """Command line that resumes what this one began, for people; None outside of one."""
 

@@ -216,6 +216,20 @@ class ChatBackend:
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
         return Secrets(sources=tuple(named_sources(options)), sent=sent)
 
+    @classmethod
+    def runs(cls, options: BaseModel) -> str:  # noqa: ARG003 - for subclasses
+        """Return the function or program of the user's own that the options have run; "" if none."""
+        return ""
+
+    def addresses(self) -> Mapping[str, str]:
+        """Return the addresses that are asked, by the option that names each.
+
+        The Action refuses hosts that its workflow does not allow. By default that is the option in
+        `address_option`; the proxy of the options is known without it.
+        """
+        address = getattr(self.options, self.address_option) if self.address_option else None
+        return {self.address_option: address} if address else {}
+
     @property
     def is_hosted(self) -> bool:
         """Whether a provider's model answers, at an address that the provider is known by.

@@ -1,20 +1,32 @@
 """Backends from sections of the config, with every problem and its line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, Secrets, SharedOptions, backends
-from lm_eval_so.core.backends.credentials import shared_problems
+from lm_eval_so.core.backends.credentials import (
+    NamedHost,
+    host_problem,
+    hosts_of,
+    shared_problems,
+)
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.validate import Validated, lies_in, validate_parts
-from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
+from lm_eval_so.core.config.variables import (
+    as_written,
+    problem_as_written,
+    reserved_problem,
+    text_as_written,
+)
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.http.hosts import AllowedHosts, host_of
 from lm_eval_so.core.secrets import hide_in_urls
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, Where, refuse
 
@@ -25,6 +37,7 @@ def build_backend(
     config: Config,
     where_path: Path_,
     environ: Mapping[str, str] | None,
+    hosts: AllowedHosts | None = None,
 ) -> ChatBackend:
     """Make the backend that a section names; nothing is opened or sent.
 
@@ -33,6 +46,7 @@ def build_backend(
         config: The whole config, for `run` and for the places of keys.
         where_path: Place of the section, as ("backend",) or ("metrics", 0, "backend").
         environ: Environment variables; None: the config alone is looked at.
+        hosts: Hosts that may be asked; None: any.
 
     Raises:
         UnknownName: If no such backend is known.
@@ -60,7 +74,11 @@ def build_backend(
     written = _texts_written(options.value, config, where_path)
     placed = [_placed(problem_as_written(p, written), config, where_path) for p in found]
     reported = params.reported | options.reported
-    refuse([*problems, *(each for each in placed if not lies_in(each, reported))])
+    problems += [each for each in placed if not lies_in(each, reported)]
+    if hosts is not None:
+        named = hosts_of(backend, config=config, where_path=where_path)
+        problems += filter(None, (host_problem(each, hosts) for each in named))
+    refuse(problems)
     return backend
 
 
@@ -96,6 +114,17 @@ def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) 
         return Secrets() if options.value is None else backend_type.secrets(options.value)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         raise _cannot_be_made(section, error, config, where_path) from None
+
+
+def program_of(section: BackendSection, *, config: Config, where_path: Path_) -> str:
+    """Return the function or program that a built-in backend has run, as the config writes it.
+
+    "" if there is none; errors as in `make_backend`.
+    """
+    backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
+    _, options = _sound(backend_type, section, config, where_path)
+    text = "" if options.value is None else backend_type.runs(options.value)
+    return text_as_written(text, config.located.written_below(*where_path, "options"))
 
 
 def _sound(
@@ -158,6 +187,27 @@ def _env(config: Config, environ: Mapping[str, str]) -> BackendEnv:
     )
 
 
+def named_hosts(config: Config, environ: Mapping[str, str]) -> Iterator[NamedHost]:
+    """Yield the hosts that the config names: of all its backends and their proxies, and `gate.control_url`.
+
+    A section with mistakes is left out; its own check tells them.
+
+    Args:
+        config: The config.
+        environ: Environment variables, which may hold addresses.
+    """
+    for at, section in config.backend_sections():
+        try:
+            backend = make_backend(section, config=config, where_path=at, environ=environ)
+        except InputError:
+            continue
+        yield from hosts_of(backend, config=config, where_path=at)
+    if config.gate.control_url:
+        # what is asked there gets the chatbot's keys
+        url, where = config.gate.control_url, config.where("gate", "control_url")
+        yield NamedHost(host=host_of(url), where=where, has_keys=True)
+
+
 def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:
     """Return the parameters that each request carries, defaults of the backend included."""
     params: dict[str, JsonValue] = backend.params.model_dump(mode="json")
@@ -213,12 +263,24 @@ def shown_section(
     return {**section.model_dump(mode="json", exclude={"options"}), "reach": reach}, digested
 
 
+def hosts_told(sections: Iterable[Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """Return the hosts of sections with their facts, as `shown_section` makes them, sorted."""
+    found = set[str]()
+    for section in sections:
+        reach = (section or {}).get("reach") or {}
+        addresses = [reach[key] for key in _ADDRESSES if isinstance(reach.get(key), str)]
+        found.update(str(host) for host in map(host_of, addresses) if host)
+    return tuple(sorted(found))
+
+
 def section_path(section: BackendSection, config: Config) -> Path_:
     """Return the place of a backend's section in the config."""
     found = (path for path, each in config.backend_sections() if each is section)
     return next(found, ("backend",))
 
 
+_ADDRESSES = ("base_url", "endpoint", "url")
+"""Facts that hold an address: the options in `address_option` of the built-in backends."""
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 

@@ -319,6 +319,10 @@ class Experiment:
     """Scored runs, relative to the config's folder if they lie in it."""
     budget: Mapping[str, JsonValue] = field(default_factory=dict)
     """Limits of the run (max_cost_usd, max_requests, max_time_s), and the limit that `stopped` it."""
+    sent_to: tuple[str, ...] = ()
+    """Hosts that chatbot, simulated user and judges were asked at."""
+    own_code: tuple[str, ...] = ()
+    """Code that is not built in and that the config names: plugin files, classes, functions, programs."""
 
     @property
     def spent(self) -> str | None:

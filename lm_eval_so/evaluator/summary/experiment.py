@@ -1,14 +1,14 @@
 """The head of a report: suite, dataset, settings, fingerprints and versions."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.build import shown_section
+from lm_eval_so.core.backends.build import hosts_told, shown_section
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import digest
@@ -71,6 +71,7 @@ def make_experiment(
         ),
         **_run_fingerprints(infos),
     }
+    run_config = redact({**_run_config(config, infos, resources.environ), **_offered(infos)})
     return Experiment(
         suite=config.suite,
         suite_id=origin.suite_id or config.suite,
@@ -81,7 +82,7 @@ def make_experiment(
         missing=missing,
         dataset=dataset,
         backend=_backend(infos, answers.label, sheet),
-        run_config=redact({**_run_config(config, infos, resources.environ), **_offered(infos)}),
+        run_config=run_config,
         evaluator_config=evaluator_config,
         fingerprints=fingerprints,
         versions=_versions(infos, gathered.bound),
@@ -91,7 +92,16 @@ def make_experiment(
         config=_config_name(config),
         runs=tuple(_shown_path(path, config) for path in answers.paths),
         budget=_budget(config, infos),
+        sent_to=hosts_told(_asked(run_config, evaluator_config)),
     )
+
+
+def _asked(run_config: Mapping[str, Any], evaluator_config: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the sections of chatbot, simulated user and judges, with their facts."""
+    yield run_config["backend"]
+    yield (run_config["run"]["simulator"] or {}).get("backend")
+    for metric in evaluator_config["metrics"]:
+        yield from (metric["backend"], *metric["panel"])
 
 
 def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:

@@ -15,6 +15,7 @@ from lm_eval_so.core.records.report import (
     JudgeHealth,
 )
 from lm_eval_so.core.words.phrases import answers_text
+from lm_eval_so.evaluator.own_code import find_own_code
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
 from lm_eval_so.evaluator.summary.experiment import Origin, make_experiment
 from lm_eval_so.evaluator.summary.fold import break_down, label_columns, percentile, summarise_all
@@ -51,6 +52,8 @@ def make_report(
     figures = summarise_all(gathered.bound, sheet, config_file=config.where().file)
     summaries = {name: shown_summary(each, config) for name, each in figures.items()}
     experiment = make_experiment(config, resources, gathered, summaries, origin)
+    own_code = dict.fromkeys(resources.redactor.redact(c.what) for c in find_own_code(config))
+    experiment = replace(experiment, own_code=tuple(own_code))
     lead = next(iter(gathered.gating or tuple(summaries)), None)
     judges = {
         metric_id: judge.health(

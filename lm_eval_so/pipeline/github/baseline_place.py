@@ -55,6 +55,7 @@ def find_control(
         overrides=source.overrides,
         rewritten=source.rewritten,
         plugins=source.plugins,
+        hosts=source.hosts,
         base=base.files,
         why=base.why,
         is_scheduled=is_main,

@@ -23,6 +23,10 @@ from lm_eval_so.core.words.verdict_names import verdict_name
 
 STAGE = "publish"
 _COMMIT_DIGITS = 7
+_OF_FORKS = (
+    "a fork's or Dependabot's run may not comment; a workflow on workflow_run with "
+    "command: comment tells its result"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,8 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
             published = _post_to_unknown(
                 bodies, target, github.pulls, resources, activity.suite_prefix
             )
+    if published.failed and activity.is_foreign:
+        resources.listener(Noticed(stage=STAGE, text=_OF_FORKS))
     if about.verdict is None and (text := before_text(published.before, about.language)):
         to_summary(resources, inputs, partial(add_to_summary, text=f"\n{prose(text)}\n"))
     return published

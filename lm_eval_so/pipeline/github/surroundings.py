@@ -57,7 +57,10 @@ class Surroundings:
     @property
     def may_run_code(self) -> bool:
         """Whether the config's own code may run before it is known that the event is not skipped."""
-        return self.inputs is None or not (self.activity.skip or self._lacks_keys_by_right)
+        if self.inputs is None:
+            return True
+        is_skipped = self.activity.skip or self._lacks_keys_by_right
+        return self.inputs.secrets.own_code and not is_skipped
 
     def skip_reason(self, config: Config) -> str | None:
         """Return the reason to measure nothing; None if there is work, as always outside GitHub."""

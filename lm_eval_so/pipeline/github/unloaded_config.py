@@ -16,6 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import fill_in, known_text
 from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_parts, read_yaml
 from lm_eval_so.core.files import read_text
+from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.core.secrets import Redactor, make_redactor
@@ -37,6 +38,8 @@ class ConfigSource:
     """Texts put over the file that derive from it, as the workflow's address."""
     plugins: Sequence[Path] = ()
     """Plugin files of the command line."""
+    hosts: AllowedHosts | None = None
+    """Hosts that may be asked; null: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

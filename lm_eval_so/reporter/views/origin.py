@@ -30,6 +30,9 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
     judges = (each.model for each in report.judges.values() if each.model)
     if named := dict.fromkeys(name for models in judges for name in models.split(", ")):
         yield words("footer_judge"), ", ".join(named)
+    for name in ("sent_to", "own_code"):
+        if told := getattr(experiment, name):
+            yield words(name), ", ".join(told)
     for name in ("metrics", "run"):
         if digest := experiment.fingerprints.get(name):
             yield words(f"fingerprint_{name}"), short_hash(digest, _DIGEST_DIGITS)

@@ -12,7 +12,7 @@ from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.run import DatasetRef
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.secrets import command_line
+from lm_eval_so.core.text.pasted import command_line
 from lm_eval_so.errors import ConfigError, NothingToDo, UsageError
 from lm_eval_so.runner.plan.jobs import LEFT_OUT
 

@@ -38,6 +38,22 @@ def repository(tmp_path):
     return tmp_path
 
 
+def test_git__is_told_no_secret(repository, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of a repository may name programs, which git would start."""
+    told = tmp_path / "told"
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n/usr/bin/env > "{told}"\n', "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("BOT_URL", "https://bot.example")
+    assert git.head(repository) is None
+    names = {line.partition("=")[0] for line in told.read_text("utf-8").splitlines()}
+    assert {"PATH", "HOME", "LC_ALL", "GIT_TERMINAL_PROMPT"} <= names
+    assert not [name for name in names if "KEY" in name or "BOT" in name]
+
+
 def test_show__gives_the_file_of_a_commit(repository) -> None:
     path = Path("하위/기준.json")
     assert git.show("main", path, cwd=repository) == b"two"
@@ -93,6 +109,17 @@ def test_merge_base__is_the_common_ancestor(repository) -> None:
     base = run(repository, "rev-parse", "main~1")
     assert git.merge_base("main", "HEAD", cwd=repository) == base
     assert git.merge_base("main", "nowhere", cwd=repository) is None
+
+
+def test_a_full_id__of_no_commit_here_is_known_to_no_command(repository) -> None:
+    here, gone = run(repository, "rev-parse", "HEAD"), "0" * 39 + "1"
+    assert git.show(here, Path("하위/기준.json"), cwd=repository) == b"one"
+    assert git.show(gone, Path("하위/기준.json"), cwd=repository) is None
+    assert git.parents(gone, cwd=repository) == ()
+    assert git.merge_base(gone, here, cwd=repository) is None
+    assert git.merge_base(gone, gone, cwd=repository) is None
+    assert git.changed_files(here, cwd=repository) == frozenset()
+    assert git.changed_files(gone, cwd=repository) is None
 
 
 @pytest.mark.parametrize("name", ["fix(ui)", "a,b", "R&D", "it's", "100%!", "기능/환불"])

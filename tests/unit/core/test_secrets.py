@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lm_eval_so.core.secrets import (
     _KEY_SHAPES,
-    command_line,
     hide_in_urls,
     is_credential_name,
     is_reserved_name,
@@ -178,31 +177,3 @@ def test_hide_in_urls__user_password_and_values_of_the_query() -> None:
 def test_make_redactor__takes_what_no_encoding_has() -> None:
     redactor = make_redactor({"BOT_TOKEN": "half-\udc80-byte", "X_KEY": "\ud83d-half-pair"})
     assert redactor.redact("a half-\udc80-byte") == "a [redacted:BOT_TOKEN]"
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        'backend.params.extra_body={"pwd": "hunter22"}',
-        "backend.params.extra_body.passphrase=hunter22",
-        "backend.params.extra_body.credential=hunter22",
-        'backend.options.argv=["./bot.sh", "--key", "hunter22"]',
-        'backend.options.body={"signature": "hunter22"}',
-    ],
-)
-def test_command_line__leaves_out_what_may_be_a_secret(override: str) -> None:
-    told = command_line("run", "a.yaml", overrides=[override])
-    assert "hunter22" not in told
-    assert override.partition("=")[0] in told
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        "backend.params.max_tokens=5",
-        "backend.options.api_key_env=BOT_KEY",
-        "metrics=[keyword_coverage]",
-    ],
-)
-def test_command_line__keeps_the_rest(override: str) -> None:
-    assert override in command_line("run", "a.yaml", overrides=[override]).replace("'", "")

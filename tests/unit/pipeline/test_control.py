@@ -11,6 +11,7 @@ from servers.commands import git
 
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.git import files_of
+from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.pipeline.control import (
@@ -216,6 +217,15 @@ def test_decide__the_control_url_is_that_of_main(repo: Repo) -> None:
     main = repo.decide().config
     assert main.backend.options["base_url"] == "https://staging.example/v1"
     assert main.system == "be kind"
+
+
+def test_decide__a_host_of_main_that_the_workflow_does_not_allow_is_not_asked(repo: Repo) -> None:
+    repo.merge(over(OWN, gate={"control_url": "https://staging.example"}))
+    repo.propose(over(OWN, system="x"))
+    assert repo.state(hosts=AllowedHosts(("staging.example",))) == "asked"
+    why = repo.decide(hosts=AllowedHosts(("api.openai.com",))).control.why
+    assert why.code == "failed"
+    assert "staging.example is not among the allowed hosts" in why.figures["problem"]
 
 
 def test_decide__a_pull_request_brings_no_control_url(repo: Repo) -> None:

@@ -78,6 +78,11 @@ class LocalBackend(EndpointBackend):
     _started: LlamaServer | None = None
     _served: Served = Served()
 
+    @classmethod
+    def runs(cls, options: BaseModel) -> str:
+        """Return the server to start; "" if there is none."""
+        return (options.server or "") if isinstance(options, LocalBackend.Options) else ""
+
     def check_options(self) -> Iterator[Problem]:
         """Find options that do not go together."""
         if self.options.server and self.options.base_url:

@@ -14,12 +14,20 @@ from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.openai.chat import count_of
 from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.record import record
+from lm_eval_so.core.registry import refuse_own_code
+from lm_eval_so.core.secrets import is_secret_name
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 
 _POLL_S = 0.1
 _GRACE_S = 5.0
 _MOST_OF_LOG = 2000
 _LOADING = 503
+_KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR"})
+_KEPT_PREFIXES = (
+    *("LD_LIBRARY_PATH", "DYLD_", "LLAMA_", "GGML_", "GOMP_", "OMP_"),
+    *("CUDA_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "VK_", "ONEAPI_", "SYCL_", "ZES_"),
+)
+"""Variables by which libraries and devices are found: a server gets none that hold keys."""
 
 
 @record
@@ -49,12 +57,13 @@ class LlamaServer:
 
         Args:
             argv: The program and its arguments, but for host and port.
-            environ: Environment variables.
+            environ: Environment variables; the server gets those that say where things are.
             cwd: Working directory.
 
         Raises:
-            ConfigError: If there is no such program.
+            ConfigError: If there is no such program, or none may run.
         """
+        refuse_own_code(argv[0])
         port = _free_port()
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end
         try:
@@ -64,7 +73,7 @@ class LlamaServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(environ),
+                env=_kept(environ),
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -156,6 +165,14 @@ async def _is_ready(http: HttpClient, url: str, started: LlamaServer | None) -> 
 
 async def _get(http: HttpClient, url: str) -> HttpAnswer:
     return await http.send("GET", url, headers={}, body=None)
+
+
+def _kept(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)) and not is_secret_name(name)
+    }
 
 
 def _free_port() -> int:

@@ -85,6 +85,10 @@ class AzureBackend(EndpointBackend):
     params: Params
     options: Options
 
+    def addresses(self) -> Mapping[str, str]:
+        """Return the endpoint, whatever names it."""
+        return {self._address.key.removeprefix("options."): self._address.value}
+
     @property
     def is_hosted(self) -> bool:
         """Whether the endpoint is a resource of Azure OpenAI, and no gateway before it."""

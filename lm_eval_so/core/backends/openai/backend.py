@@ -105,6 +105,11 @@ class OpenAIBackend(EndpointBackend):
             return self.options.base_url or (preset.base_url if preset else "")
         return self.env.environ.get("OPENAI_BASE_URL") or _OPENAI
 
+    def addresses(self) -> Mapping[str, str]:
+        """Return the address that is asked, whatever names it."""
+        has_preset = not self.options.base_url and self.options.preset
+        return {"preset" if has_preset else "base_url": self.base_url}
+
     @property
     def is_hosted(self) -> bool:
         """Whether the address is OpenAI's, or that of a preset on another machine."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from lm_eval_so.core.registry import refuse_own_code
 from lm_eval_so.errors import BackendError, ErrorKind
 
 _MOST_OUTPUT = 16 * 1024 * 1024
@@ -152,7 +153,9 @@ async def start_child(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, s
 
     Raises:
         OSError: If it cannot be started.
+        ConfigError: If no code of the user's own may run.
     """
+    refuse_own_code(argv[0])
     loop = asyncio.get_running_loop()
     transport, pipes = await loop.subprocess_exec(
         lambda: _Pipes(loop),

@@ -97,6 +97,11 @@ class CommandBackend(ChatBackend):
         )
         return replace(found, sources=(*found.sources, *given))
 
+    @classmethod
+    def runs(cls, options: BaseModel) -> str:
+        """Return the program with its arguments."""
+        return shlex.join(options.argv) if isinstance(options, CommandBackend.Options) else ""
+
     def check_options(self) -> Iterator[Problem]:
         """Find options that do not go together."""
         for key in ("stdin", "stdout"):

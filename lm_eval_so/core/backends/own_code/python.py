@@ -13,13 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.own_code.interface import messages_of, response_of, sample_of
 from lm_eval_so.core.hashing import digest_bytes, digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.core.registry import import_file
+from lm_eval_so.core.registry import import_file, refuse_own_code
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Problem, Where, refuse
 
 _OFFERED = frozenset({"sample", "params", "session", "tools", "seed"})
@@ -73,6 +73,11 @@ class PythonBackend(ChatBackend):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._threads = Threads(self.options.threads)
+
+    @classmethod
+    def runs(cls, options: BaseModel) -> str:
+        """Return the function."""
+        return options.target if isinstance(options, PythonBackend.Options) else ""
 
     def check(self) -> Iterator[Problem]:
         """Import the function: find missing modules, and arguments that no call would have."""
@@ -164,10 +169,14 @@ def find_target(target: str, folder: Path) -> Target | Problem:
 
     Returns:
         Function, or the problem with it.
+
+    Raises:
+        ConfigError: If no code of the user's own may run.
     """
     module_name, colon, name = target.rpartition(":")
     if not (colon and module_name and name):
         return _problem(f'"{target}" names no function', hint=_FORM)
+    refuse_own_code(target)
     try:
         with _searched(folder):
             module = _import(module_name, folder)

@@ -101,7 +101,7 @@ def place(tmp_path):
 def test_tell_run__a_forks_regression_is_told_on_its_pull_request_and_decides_nothing(place):
     trusted = place.hub.add_comment(7, f"{marker(SUITE)}\n{State().line()}\nours")
     place.hub.add_artifact(6, "results", packed())
-    published = place.tell()
+    published = place.tell(pr_number="99")  # counts on no event of this kind
     assert place.writes == ["POST 7/comments"]
     bodies = place.hub.bodies(7)
     assert bodies.pop(trusted).endswith("ours")  # no comment that our own code made is replaced
@@ -258,6 +258,16 @@ def test_tell_run__where_a_run_failed_without_a_result_no_comment_goes_on_saying
     assert f"Before, at `{OTHER[:7]}`: pass" in bodies[fork]
     assert place.output("comment_url").endswith(str(fork))
     assert State.read(bodies[fork]).head == HEAD
+
+
+@pytest.mark.parametrize("shown", ["short", "full"])
+def test_tell_run__answers_are_as_long_as_the_step_says(place, shown):
+    said = make_report({"exact_match": [0] * 60}, answers=["word " * 400] * 60)
+    made = replace(judge(BEFORE, said), suite_id=SUITE)
+    place.hub.add_artifact(6, "results", packed(comparison=made, report=said))
+    place.tell(comment="never", show_answers=shown)
+    assert ("word " * 300 in (place.folder / "summary").read_text()) == (shown == "full")
+    assert place.writes == []
 
 
 def test_tell_run__on_change_leaves_a_comment_that_says_the_same(place):

@@ -251,9 +251,11 @@ def test_told_if_unmeasured__a_secret_is_no_name(place: Place, config: str) -> N
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_told_if_unmeasured__a_github_that_refuses_hides_nothing(place: Place, status: int) -> None:
     place.hub.fail("GET", "/pulls/7", status, "no", times=99)
-    place.fail(REFUSED)
+    place.fail(REFUSED, GITHUB_ACTOR="dependabot[bot]" if status == 403 else "someone")
     assert SAID in place.summary
     assert place.warnings[0].startswith("no comment on #7: ")
+    notices = [each.text for each in place.told if isinstance(each, Noticed)]
+    assert any("command: comment" in text for text in notices) == (status == 403)
 
 
 def test_told_if_unmeasured__telling_fails_altogether(place: Place) -> None:

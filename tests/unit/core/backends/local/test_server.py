@@ -1,6 +1,7 @@
 """A llama-server is a real process here; what it serves is made up."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ here, began = Path(__file__).parent, time.monotonic()
 child = subprocess.Popen(["sleep", "60"])
 (here / "pids").write_text(f"{{child.pid}}\\n{{__import__('os').getpid()}}")
 (here / "argv").write_text(json.dumps(sys.argv[1:]))
+(here / "environ").write_text(json.dumps(sorted(__import__("os").environ)))
 if "--fail" in args:
     sys.exit(f"모델을 읽을 수 없습니다: {{args['--fail']}}")
 load_s = float(args.get("--load", "0.2"))
@@ -69,7 +71,8 @@ def folder(tmp_path: Path) -> Path:
 
 def make(folder: Path, **options: Any) -> LocalBackend:
     given = {"server": "llama-server", "model_path": Path("작은 모델.gguf"), **options}
-    environ = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    environ = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": "0"}
+    environ |= dict.fromkeys(["OPENAI_API_KEY", "BOT_URL", "LLAMA_API_KEY"], "sk-1")
     env = BackendEnv(environ=environ, folder=folder, concurrency=8)
     return LocalBackend(options=LocalBackend.Options(**given), env=env)
 
@@ -120,6 +123,9 @@ async def test_open__starts_a_server_and_ends_its_group(folder: Path):
     argv = (folder / "argv").read_text()
     assert '"-c", "8192"' in argv
     assert '"--host", "127.0.0.1"' in argv
+    names = json.loads((folder / "environ").read_text())
+    assert {"PATH", "CUDA_VISIBLE_DEVICES"} <= set(names)
+    assert not {"OPENAI_API_KEY", "BOT_URL", "LLAMA_API_KEY"} & set(names)
 
 
 async def test_open__a_server_that_ends_is_quoted(folder: Path):

@@ -74,6 +74,8 @@ ELSEWHERE = {
     "bash scripts/test.sh -- tests/house tests/e2e/test_snippets.py",
 }
 """Lines of `sh` that are run by another job."""
+OF_A_RELEASE = re.compile(r"(?:gh|docker) .*\bmackim-3768/lm-eval-so\b")
+"""Lines of `sh` that need what a release publishes; release.yml tries it."""
 WORDS = re.compile(r"""lm-eval-so(\s+([\w./=:-]|'[^']*'|"[^"$`\\]*")+)*(\s+#.*)?""")
 """Our command with words in which a shell has nothing to replace, and perhaps a comment."""
 
@@ -205,12 +207,15 @@ def test_blocks__are_all_handled() -> None:
     assert all(any(b.language == language for b in ALL) for language in handled)
 
 
-@of("sh", where=lambda block: {*lines(block)} - ELSEWHERE)
+def lines_here(block: Block) -> list[str]:
+    return [each for each in lines(block) if each not in ELSEWHERE and not OF_A_RELEASE.match(each)]
+
+
+@of("sh", where=lines_here)
 def test_sh__every_line_ends_as_told(block: Block, place: Path) -> None:
-    for line in lines(block):
-        if line not in ELSEWHERE:
-            told = re.search(r"# exit (\d+)$", line)
-            ends_well(start_line(line, place), int(told[1]) if told else 0)
+    for line in lines_here(block):
+        told = re.search(r"# exit (\d+)$", line)
+        ends_well(start_line(line, place), int(told[1]) if told else 0)
 
 
 def test_elsewhere__names_only_lines_that_are_there() -> None:

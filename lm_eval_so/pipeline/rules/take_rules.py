@@ -19,6 +19,7 @@ from lm_eval_so.core.config.yaml_lines import Located, Path_
 from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
 from lm_eval_so.pipeline.rules.case_list import Cases, MainCases, main_cases
 from lm_eval_so.pipeline.rules.metric_code import changed_code
@@ -146,6 +147,14 @@ def _unmeasured(main: Config, environ: Mapping[str, str] | None) -> dict[str, st
         place = _OF_METRIC.match(problem.where.key or "") if problem.where else None
         if place is not None and int(place[1]) < len(main.metrics):
             found.setdefault(main.metrics[int(place[1])].id, problem.what)
+    parts = {each.id: each.metric.part_ids for _, each in sound_metrics(main)}
+    while of_parts := {
+        key: f"{part}: {found[part]}"
+        for key, ids in parts.items()
+        for part in ids
+        if part in found and key not in found
+    }:
+        found |= of_parts
     return found
 
 
@@ -159,7 +168,7 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     ]
     known = {metric.id for metric in main.metrics}
     chosen += [(head, place) for key, place in own.items() if key not in known]
-    metrics = _together([config.metrics[place] for config, place in chosen])
+    metrics = _together(chosen, main)
     run = head.run.model_copy(update={"repeats": main.run.repeats})
     gate = _gate(main, head, unmeasured)
     update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
@@ -175,12 +184,13 @@ def _gate(main: Config, head: Config, unmeasured: Collection[str]) -> GateSectio
     return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 
 
-def _together(metrics: Sequence[MetricSection]) -> list[MetricSection]:
-    """Return metrics of two configs as those of one."""
-    copies = [metric.model_copy() for metric in metrics]
+def _together(chosen: Sequence[tuple[Config, int]], main: Config) -> list[MetricSection]:
+    """Return metrics of two configs as those of one; those of main keep the parameters that samples give them."""
+    copies = [config.metrics[place].model_copy() for config, place in chosen]
     names = {metric.id: metric.name for metric in copies}
-    for metric in copies:
-        metric.share_name(names)
+    for (config, _), metric in zip(chosen, copies, strict=True):
+        if config is not main:
+            metric.share_name(names)
     return copies
 
 

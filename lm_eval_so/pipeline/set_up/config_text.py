@@ -28,7 +28,7 @@ _EXAMPLE: Final[Mapping[str, JsonValue]] = {
         "response": {"text": "answer"},
     },
 }
-_ENV: Final = re.compile(r"^        env: \{.*\}\n", re.MULTILINE)
+_GIVEN: Final = re.compile(r"^        with: .*\n        env: .*\n", re.MULTILINE)
 QUESTIONS: Final = 30
 """Tests that are written from documents."""
 TWINS: Final = 10
@@ -79,19 +79,23 @@ def config_text(facts: Facts) -> str:
     return Template(_template(f"config.{language.value}.yaml")).substitute(values)
 
 
-def workflow_text(variables: Sequence[str], *, config: str = CONFIG_FILE.name) -> str:
+def workflow_text(
+    variables: Sequence[str], *, hosts: Sequence[str] = (), config: str = CONFIG_FILE.name
+) -> str:
     """Return the workflow that measures each pull request.
 
     Args:
         variables: Variables with keys that the config needs, each a secret of the repository.
+        hosts: Hosts that the config asks; none: they are not known, and the workflow names none.
         config: Name of the config.
     """
-    text = _template("workflow.yml")
-    named = ", ".join(f'{name}: "${{{{ secrets.{name} }}}}"' for name in variables)
-    lines = [f"        env: {{ {named} }}\n"] if named else []
+    given: dict[str, JsonValue] = {"allowed_hosts": ", ".join(hosts)} if hosts else {}
     if config != CONFIG_FILE.name:
-        lines.append(f"        with: {{ config: {_flow(config)} }}\n")
-    return _ENV.sub(lambda _: "".join(lines), text)
+        given["config"] = config
+    named = ", ".join(f'{name}: "${{{{ secrets.{name} }}}}"' for name in variables)
+    lines = [f"        with: {{ {_flow(given)[1:-1]} }}\n"] if given else []
+    lines += [f"        env: {{ {named} }}\n"] if named else []
+    return _GIVEN.sub(lambda _: "".join(lines), _template("workflow.yml"))
 
 
 def with_ignored(text: str) -> str:

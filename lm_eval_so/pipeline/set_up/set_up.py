@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.build import named_hosts
+from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.files import read_text, write_atomic
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.words import say
-from lm_eval_so.errors import InputError, Problem, Where
+from lm_eval_so.errors import InputError, LMEvalError, Problem, Where
 from lm_eval_so.generator.scan import ScanResult, scan, show
 from lm_eval_so.pipeline.set_up.config_text import (
     Facts,
@@ -134,7 +136,7 @@ async def set_up(wish: Wish, resources: Resources) -> SetUp:
         looked_at=tuple(there or (f"{place}/" for place in _PLACES)),
         writer=writer,
         chatbot=chatbot,
-        files=_write(wish, facts),
+        files=_write(wish, facts, resources.environ),
         language=language,
     )
 
@@ -242,15 +244,26 @@ def _in_variable(value: JsonValue) -> JsonValue:
     return f"${{{ADDRESS}}}" if is_secret else value
 
 
-def _write(wish: Wish, facts: Facts) -> tuple[Path, ...]:
+def _write(wish: Wish, facts: Facts, environ: Mapping[str, str]) -> tuple[Path, ...]:
     write_atomic(wish.file, config_text(facts))
     if not wish.workflow:
         return (wish.file,)
     folder = wish.file.parent
     workflow, ignored = folder / WORKFLOW, folder / ".gitignore"
-    write_atomic(workflow, workflow_text(_variables(facts.chatbot), config=wish.file.name))
+    variables, hosts = _variables(facts.chatbot), _hosts(wish.file, environ)
+    write_atomic(workflow, workflow_text(variables, hosts=hosts, config=wish.file.name))
     write_atomic(ignored, with_ignored(read_text(ignored) if ignored.exists() else ""))
     return wish.file, workflow, ignored
+
+
+def _hosts(file: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return the hosts that a config asks, sorted; none if they are not all known."""
+    try:
+        config = require_valid(read_config(file, environ=environ))
+    except LMEvalError:  # an address stands in a variable of the workflow's
+        return []
+    hosts = [each.host for each in named_hosts(config, environ)]
+    return [] if None in hosts else sorted({str(host) for host in hosts})
 
 
 def _variables(chatbot: Section | None) -> list[str]:

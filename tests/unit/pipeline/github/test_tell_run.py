@@ -101,7 +101,7 @@ def place(tmp_path):
 def test_tell_run__a_forks_regression_is_told_on_its_pull_request_and_decides_nothing(place):
     trusted = place.hub.add_comment(7, f"{marker(SUITE)}\n{State().line()}\nours")
     place.hub.add_artifact(6, "results", packed())
-    published = place.tell()
+    published = place.tell(pr_number="99")  # counts on no event of this kind
     assert place.writes == ["POST 7/comments"]
     bodies = place.hub.bodies(7)
     assert bodies.pop(trusted).endswith("ours")  # no comment that our own code made is replaced

@@ -408,6 +408,21 @@ async def test_unmeasured__a_metric_of_main_without_its_file_fails_nobody_silent
     assert found.rules.own.exit_code == 0  # by its own rules nothing is wrong
 
 
+async def test_unmeasured__takes_what_is_built_from_it_along(team: Team) -> None:
+    both = {"id": "both", "name": "composite", "params": {"parts": ["exact_match", "helpful"]}}
+    main = settings(metrics=["exact_match", JUDGE, both])
+    head = team.write({**main, "system": "x", "run": {"cache": False, "repeats": 3}}, (), samples())
+    team.write(main, (), samples())
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main without a rubric", cwd=team.folder)
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    rules = take_rules(head, source, files_of(git("rev-parse", "HEAD", cwd=team.folder)))
+    assert rules is not None
+    told = "no rubric file rubric.md"
+    assert rules.unmeasured == {"helpful": told, "both": f"helpful: {told}"}
+    assert rules.own_metrics == {"helpful", "both"}
+
+
 async def test_strict__is_said(team: Team) -> None:
     await team.merge(settings(gate={"rules": "strict"}))
     found = await team.propose(settings())
@@ -513,6 +528,22 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     assert len(written) == 2
     text = found.read_for("helpful", Path("calibration.json"))
     assert text == kappa % "0.9"
+
+
+async def test_rules__a_new_metric_takes_no_parameters_of_samples_from_main_s(team: Team) -> None:
+    team.write(settings(metrics=[{"id": "same", "name": "exact_match"}]), (), samples())
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main", cwd=team.folder)
+    mine = {"id": "exact_match", "name": "contains"}
+    head = team.write(
+        settings(metrics=[{"id": "same", "name": "exact_match"}, mine]), (), samples()
+    )
+    assert head.metrics[0].sample_keys == ("same",)
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    rules = take_rules(head, source, files_of(git("rev-parse", "HEAD", cwd=team.folder)))
+    assert rules is not None
+    found = [each.sample_keys for each in rules.config.metrics]
+    assert found == [("same", "exact_match"), ("exact_match", "contains")]
 
 
 async def test_groups__of_cases_that_stay_are_mains(team: Team) -> None:

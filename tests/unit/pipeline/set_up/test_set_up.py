@@ -187,6 +187,16 @@ def test_set_up__a_password_of_ollama_reaches_no_file(folder: Path) -> None:
     assert not any("hidden-sesame" in line for line in screen(made))
 
 
+def test_set_up__the_workflow_allows_the_hosts_that_the_config_asks(folder: Path) -> None:
+    with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:
+        host = bot.url.removeprefix("http://")
+        made = written(
+            folder, url=f"{bot.url}/chat", workflow=True, environ={"OPENAI_API_KEY": "k"}
+        )
+    workflow = made.files[1].read_text(encoding="utf-8")
+    assert f'        with: {{ allowed_hosts: "{host}, api.openai.com" }}\n' in workflow
+
+
 def test_set_up__a_password_of_the_address_reaches_no_file(folder: Path) -> None:
     with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:
         url = f"{bot.url}/chat?key=hidden-sesame"
@@ -194,6 +204,7 @@ def test_set_up__a_password_of_the_address_reaches_no_file(folder: Path) -> None
     texts = [file.read_text(encoding="utf-8") for file in made.files]
     assert not any("hidden-sesame" in text for text in (*texts, *screen(made)))
     assert '        env: { CHATBOT_URL: "${{ secrets.CHATBOT_URL }}" }\n' in texts[1]
+    assert "allowed_hosts" not in texts[1]  # the variable holds it
     assert not problems(folder, {"CHATBOT_URL": url})
 
 
@@ -254,7 +265,7 @@ def test_config__a_baseline_is_asked_three_times_up_to_a_hundred_cases(
 
 def test_workflow__is_that_of_the_docs() -> None:
     docs = ACTION.read_text(encoding="utf-8")
-    assert workflow_text(["OPENAI_API_KEY"]) in docs
+    assert workflow_text(["OPENAI_API_KEY"], hosts=["api.openai.com"]) in docs
     other = workflow_text([], config="ci/bot.yaml")
     assert "secrets" not in other
     assert "        with: { config: ci/bot.yaml }\n" in other

@@ -359,7 +359,8 @@ def write_everything(place: Checkout, judge: ChatServer) -> list[Done]:
         ["cache", "export"],
     )
     done = [lm_eval_so(*command, cwd=folder, environ=environ) for command in commands]
-    assert [each.returncode for each in done] == [3, 0, 0, 0, 0, 0], [d.stderr for d in done]
+    # main's cases are asked as well, and this chatbot does not know their answers
+    assert [each.returncode for each in done] == [1, 0, 0, 0, 0, 0], [d.stderr for d in done]
     return done
 
 

@@ -70,13 +70,13 @@ def head(cwd: Path) -> str | None:
 
 def parents(ref: str, *, cwd: Path) -> tuple[str, ...]:
     """Return the parents of a commit in order; errors as in `find_commit`."""
-    commit = find_commit(ref, cwd=cwd)
+    commit = _named(ref, cwd)
     return _commits(_ask(["rev-parse", f"{commit}^@"], cwd)) if commit else ()
 
 
 def merge_base(one: str, other: str, *, cwd: Path) -> str | None:
     """Return the best common ancestor of two revisions; None if there is none or git cannot tell."""
-    first, second = find_commit(one, cwd=cwd), find_commit(other, cwd=cwd)
+    first, second = _named(one, cwd), _named(other, cwd)
     if first is None or second is None:
         return None
     return next(iter(_commits(_ask(["merge-base", first, second], cwd))), None)
@@ -96,7 +96,7 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
     Raises:
         UsageError: If the file is a link that leads out of the commit.
     """
-    commit, name = find_commit(ref, cwd=cwd), path.as_posix()
+    commit, name = _named(ref, cwd), path.as_posix()
     if commit is None or "\n" in name:  # git takes one name a line
         return None
     asked = f"{commit}:./{name}\n".encode("utf-8", "surrogateescape")
@@ -263,7 +263,7 @@ def changed_files(ref: str, *, cwd: Path) -> frozenset[Path] | None:
     Returns:
         None without git, a repository or the commit.
     """
-    commit = find_commit(ref, cwd=cwd)
+    commit = _named(ref, cwd)
     differing = _differing(commit, cwd) if commit else None
     return None if differing is None else frozenset(path for path, _, _ in differing)
 
@@ -277,6 +277,11 @@ def user_name(cwd: Path) -> str | None:
     """Return git's user.name; None if it is not set, or an e-mail address."""
     name = (_ask(["config", "--get", "user.name"], cwd) or b"").decode("utf-8", "replace").strip()
     return name if name and "@" not in name else None
+
+
+def _named(ref: str, cwd: Path) -> str | None:
+    """Return the id of a revision's commit; a full id as it is, since each command looks it up itself."""
+    return ref if _COMMIT.match(ref) else find_commit(ref, cwd=cwd)
 
 
 def _commits(answer: bytes | None) -> tuple[str, ...]:

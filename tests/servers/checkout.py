@@ -1,10 +1,13 @@
 """A checkout with a chatbot that can get worse, a baseline, and a loopback GitHub."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from servers.commands import Done, git, lm_eval_so
 from servers.fake_github import FakeGitHub
@@ -89,7 +92,7 @@ class Checkout:
         git("update-ref", "refs/pull/7/merge", "HEAD", cwd=self.folder)
         folder = self.folder.parent / "workspace"
         folder.mkdir()
-        git("init", "-q", cwd=folder)
+        git("init", "-q", "--template=", cwd=folder)
         git("remote", "add", "origin", self.folder.as_uri(), cwd=folder)
         local = f"refs/remotes/{ref.removeprefix('refs/').removeprefix('heads/')}"
         wanted = [f"+{ref}:{local}"]
@@ -118,7 +121,19 @@ class Checkout:
 def open_checkout(tmp_path: Path) -> Iterator[Checkout]:
     """Make a pull request over a base with a baseline, checked out as GitHub does."""
     folder = tmp_path / "repo"
-    (folder / "data").mkdir(parents=True)
+    shutil.copytree(_made_once().name, folder)
+    with FakeGitHub() as hub, ChatServer(lambda seen: found.answer(seen)) as bot:  # noqa: PLW0108 - found comes later
+        found = Checkout(folder, hub, bot)
+        hub.add_pull(7, head=found.hub_head)
+        yield found
+
+
+@cache
+def _made_once() -> TemporaryDirectory[str]:
+    """Make what each checkout is a copy of; it is gone at the end of the process."""
+    made = TemporaryDirectory()
+    folder = Path(made.name)
+    (folder / "data").mkdir()
     rows = [
         {"id": f"q{i}", "input": f"질문 #{i}", "expected": f"답 {i}", "language": "ko"}
         for i in range(N)
@@ -129,13 +144,13 @@ def open_checkout(tmp_path: Path) -> Iterator[Checkout]:
     (folder / ".gitignore").write_text("/lm-eval-so-report/\n/reports/\n/runs/\n")
     with FakeGitHub() as hub, ChatServer(lambda seen: found.answer(seen)) as bot:  # noqa: PLW0108 - found comes later
         found = Checkout(folder, hub, bot)
-        made = lm_eval_so("ci", cwd=folder, environ={"OPENAI_API_KEY": KEY, "BOT_URL": bot.url})
-        assert made.returncode == 0, made.stderr
+        done = lm_eval_so("ci", cwd=folder, environ={"OPENAI_API_KEY": KEY, "BOT_URL": bot.url})
+        assert done.returncode == 0, done.stderr
         (folder / "baselines").mkdir()
         (folder / "reports/report.json").rename(folder / "baselines/shop.json")
-        git("init", "-q", cwd=folder)
+        git("init", "-q", "--template=", cwd=folder)
         git("add", "-A", cwd=folder)
         git("commit", "-qm", "base", cwd=folder)
         git("checkout", "-qb", "topic", cwd=folder)
         found.commit("a change")
-        yield found
+    return made

@@ -13,6 +13,12 @@ from servers import forked
 Done = subprocess.CompletedProcess[str]
 Started = subprocess.Popen[str] | forked.Forked
 
+_SETTINGS = (
+    *("-c", "init.defaultBranch=main"),
+    *("-c", "safe.directory=*"),
+    *("-c", "maintenance.auto=false"),  # else most commands start another one at their end
+)
+
 
 def lm_eval_so(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Done:
     """Run a command line in a folder; of our environment it gets only what a shell needs."""
@@ -94,7 +100,7 @@ def git(*arguments: str, cwd: Path) -> str:
         for field in ("NAME", "EMAIL")
     }
     done = subprocess.run(
-        ["git", "-c", "init.defaultBranch=main", "-c", "safe.directory=*", *arguments],
+        ["git", *_SETTINGS, *arguments],
         cwd=cwd,
         env={**names, "PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"},
         capture_output=True,

@@ -15,13 +15,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, flock
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
 from pkgutil import walk_packages
+from tempfile import gettempdir
 from threading import Lock
 from typing import IO, Any
 
@@ -115,33 +117,62 @@ def start(
 
 @cache
 def _server() -> socket.socket:
-    """Start the process with the imports, once in each process of pytest; it ends with that."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, __file__], stdin=theirs, stdout=subprocess.DEVNULL
-        )
-    atexit.register(process.wait)
+    """Connect to the process with the imports; the first of pytest's workers to need it starts it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    place = Path(gettempdir()) / f"lm-eval-so-{run}"
+    ours = socket.socket(socket.AF_UNIX)
+    with _alone():
+        try:
+            ours.connect(str(place))
+        except (FileNotFoundError, ConnectionRefusedError):
+            _start(place)
+            ours.connect(str(place))
     atexit.register(ours.close)
     return ours
 
 
-def _serve() -> None:
+def _start(place: Path) -> None:
+    """Start it; it ends with the last worker."""
+    place.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(place))
+        theirs.listen()
+        process = subprocess.Popen(
+            [sys.executable, __file__, place], stdin=theirs, stdout=subprocess.DEVNULL
+        )
+    atexit.register(process.wait)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let no two processes begin or end it at once."""
+    with Path(__file__).open(encoding="utf-8") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+def _serve(place: Path) -> None:
     command = _prepare()
     gc.freeze()  # so that no child copies what it only reads
-    requests = socket.socket(fileno=os.dup(0))
+    door = socket.socket(fileno=os.dup(0))
+    workers = [door.accept()[0]]
     running: dict[int, tuple[Any, socket.socket]] = {}
-    while True:
-        for ready in wait([requests, *running]):
-            if ready is not requests:
+    while workers or not _is_last(door, place):
+        for ready in wait([door, *workers, *running]):
+            if ready is door:
+                workers.append(door.accept()[0])
+                continue
+            if isinstance(ready, int):
                 process, channel = running.pop(ready)
                 process.join()
                 with channel, suppress(OSError):  # perhaps nobody waits for it any more
                     channel.sendall(f"{process.exitcode}\n".encode())
                 continue
-            _, files, *_ = socket.recv_fds(requests, 1, 4)
+            _, files, *_ = socket.recv_fds(ready, 1, 4)
             if not files:
-                return
+                workers.remove(ready)
+                ready.close()
+                continue
             channel = socket.socket(fileno=files[0])
             with channel.makefile() as lines:
                 asked = json.loads(lines.readline())
@@ -153,6 +184,15 @@ def _serve() -> None:
                 os.close(file)
             channel.sendall(f"{process.pid}\n".encode())
             running[process.sentinel] = process, channel
+
+
+def _is_last(door: socket.socket, place: Path) -> bool:
+    """Return whether no worker waits at the door, and none will."""
+    with _alone():
+        if wait([door], timeout=0):
+            return False
+        place.unlink()
+        return True
 
 
 def _prepare() -> Any:
@@ -198,4 +238,4 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(Path(sys.argv[1]))

@@ -1,7 +1,10 @@
 """A pull request that replaces the baseline by its own bad report, checked out as actions/checkout does."""
 
+import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from factories import make_report
@@ -50,7 +53,7 @@ class Pull:
         """Check it out as actions/checkout does; depth 0 is all."""
         folder = self.workspace
         folder.mkdir()
-        git("init", "-q", cwd=folder)
+        git("init", "-q", "--template=", cwd=folder)
         git("remote", "add", "origin", self.origin.as_uri(), cwd=folder)
         source = ref if ref.startswith("pull/") else f"heads/{ref}"
         wanted = [f"+refs/{source}:refs/remotes/{ref}"]
@@ -116,13 +119,20 @@ class Pull:
 
 def open_pull(tmp_path: Path) -> Pull:
     """Make the pull request; nothing is checked out yet."""
-    found = Pull(tmp_path / "origin", tmp_path / "workspace")
-    found.origin.mkdir()
-    found.run("init", "-q")
+    shutil.copytree(_made_once().name, tmp_path / "origin")
+    return Pull(tmp_path / "origin", tmp_path / "workspace")
+
+
+@cache
+def _made_once() -> TemporaryDirectory[str]:
+    """Make what each repository is a copy of; it is gone at the end of the process."""
+    made = TemporaryDirectory()
+    found = Pull(Path(made.name), Path())
+    found.run("init", "-q", "--template=")
     found.write(PATH, GOOD)
     found.commit("main")
     found.run("checkout", "-qb", "topic")
     found.write(PATH, BAD)
     found.commit("topic")
     found.merge()
-    return found
+    return made

@@ -111,6 +111,17 @@ def test_merge_base__is_the_common_ancestor(repository) -> None:
     assert git.merge_base("main", "nowhere", cwd=repository) is None
 
 
+def test_a_full_id__of_no_commit_here_is_known_to_no_command(repository) -> None:
+    here, gone = run(repository, "rev-parse", "HEAD"), "0" * 39 + "1"
+    assert git.show(here, Path("하위/기준.json"), cwd=repository) == b"one"
+    assert git.show(gone, Path("하위/기준.json"), cwd=repository) is None
+    assert git.parents(gone, cwd=repository) == ()
+    assert git.merge_base(gone, here, cwd=repository) is None
+    assert git.merge_base(gone, gone, cwd=repository) is None
+    assert git.changed_files(here, cwd=repository) == frozenset()
+    assert git.changed_files(gone, cwd=repository) is None
+
+
 @pytest.mark.parametrize("name", ["fix(ui)", "a,b", "R&D", "it's", "100%!", "기능/환불"])
 def test_find_commit__knows_branches_by_any_plain_name(repository, name: str) -> None:
     here = run(repository, "rev-parse", "HEAD")

@@ -1,5 +1,6 @@
 """Shards that are taken in the place of asking."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -25,10 +26,19 @@ ECHO = {"name": "scripted", "label": "bot", "options": {"default": "echo"}}
 N = 40
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset and its four shards, asked once."""
+    folder = tmp_path_factory.mktemp("asked")
+    write_dataset(folder, N)
+    asyncio.run(ask(folder, make(folder, ECHO)))
+    return folder
+
+
 @pytest.fixture
-async def shards(tmp_path: Path) -> list[Path]:
-    write_dataset(tmp_path, N)
-    return await ask(tmp_path, make(tmp_path, ECHO))
+def shards(tmp_path: Path, asked: Path) -> list[Path]:
+    shutil.copytree(asked, tmp_path, dirs_exist_ok=True)
+    return [tmp_path / f"shards/shard-{number}/run" for number in (1, 2, 3, 4)]
 
 
 async def ask(folder: Path, config: Config, *, count: int = 4) -> list[Path]:

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 from multiprocessing.connection import wait
 from pathlib import Path
 from pkgutil import walk_packages
@@ -237,6 +238,10 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    for name in ("stdout", "stderr"):
+        stream = _opened(getattr(sys, name))
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     further = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [asked["cwd"], *filter(None, further)]  # as `python -m` has it
     sys.argv = ["lm-eval-so", *asked["arguments"]]
@@ -244,6 +249,13 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
         run_app(command)
     finally:
         gc.collect()  # what was never closed says so
+
+
+def _opened(stream: Any) -> TextIOWrapper:
+    """Open a standard stream again: what can be done with a file is known from its opening."""
+    raw = os.fdopen(stream.fileno(), "wb", closefd=False)
+    same = {name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering")}
+    return TextIOWrapper(raw, **same)
 
 
 if __name__ == "__main__":

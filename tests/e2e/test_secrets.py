@@ -354,7 +354,8 @@ def write_everything(place: Checkout, judge: ChatServer) -> list[Done]:
         ["cache", "export"],
     )
     done = [lm_eval_so(*command, cwd=folder, environ=environ) for command in commands]
-    assert [each.returncode for each in done] == [3, 0, 0, 0, 0, 0], [d.stderr for d in done]
+    # main's cases are asked as well, and this chatbot does not know their answers
+    assert [each.returncode for each in done] == [1, 0, 0, 0, 0, 0], [d.stderr for d in done]
     return done
 
 
@@ -396,12 +397,14 @@ def test_ci__no_secret_in_anything_that_it_and_a_new_baseline_write(tmp_path: Pa
     assert reach["query"] == ["api_key", "user", "channel"]
     assert reach["body"]["tenant"] == "${TENANT}"
     assert report["metrics"]["regex"]["definition"]["params"]["pattern"] == "${PATTERNV}"
-    asked = head["evaluator_config"]["metrics"]
-    assert asked[1]["params"]["pattern"] == "${PATTERNV}"
-    assert asked[2]["backend"]["reach"]["url"] == f"{judge.url}/chat/completions"
-    assert asked[3]["backend"]["reach"]["base_url"] == "http://judge.invalid/v1"
+    asked = {each.get("id", each["name"]): each for each in head["evaluator_config"]["metrics"]}
+    assert asked["regex"]["params"]["pattern"] == "${PATTERNV}"
+    assert asked["j0"]["backend"]["reach"]["url"] == f"{judge.url}/chat/completions"
+    assert asked["j1"]["backend"]["reach"]["base_url"] == "http://judge.invalid/v1"
     assert json.loads(texts["repo/made/metadata.json"])["description"] == "${DESCRIBED}"
-    whole = [place for place, text in enumerate(samples["answers"]) if text and "{" not in text]
+    own = {ANSWER.format(number) for number in range(40)}
+    rows = enumerate(zip(samples["answers"], samples["expected"], strict=True))
+    whole = [place for place, (text, true) in rows if text and "{" not in text and true in own]
     assert len(whole) == 20
     numbers = {samples["answers"][place] for place in whole}
     assert numbers == {ANSWER.format(number) for number in range(0, 40, 2)}

@@ -12,6 +12,7 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.open_metrics import prepare
+from lm_eval_so.evaluator.metrics.base import need_text
 from lm_eval_so.evaluator.rows.join import JoinedRow, JoinedRows
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.flow import Flow, Late, Row, make_stages
@@ -127,13 +128,14 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
     """Yield what a reader of the figures should know first."""
     sheet = gathered.sheet
     rows = len(sheet.sample_of)
+    needs = {each.id: each.sample_needs for each in gathered.bound}
     if gathered.changed:
         what = f"{gathered.changed} of {rows} rows changed since they were asked; no score"
         yield Warned(stage=STAGE, text=what, hint="run again to ask them as they are now")
     for metric_id, column in sheet.columns.items():
         if rows and len(column.not_applicable) == rows:
             text = f"{metric_id} applies to none of the {len(sheet.samples)} samples"
-            yield Warned(stage=STAGE, text=text, hint="check what it needs of a sample")
+            yield Warned(stage=STAGE, text=text, hint=_wanted(needs[metric_id]))
         if column.first_unscored is None:
             continue
         first, why = column.first_unscored
@@ -146,3 +148,9 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
         sample = sheet.samples.ids[sheet.sample_of[first]]
         hint = f"first: {sample}: {why}" if keeps_texts else f"first: {sample}"
         yield Warned(stage=STAGE, text=f"{text}{limit}", hint=hint)
+
+
+def _wanted(needs: Sequence[str]) -> str:
+    """Return what to look for if a metric applies to no sample."""
+    named = ", ".join(need_text(need.removeprefix("params.")) for need in needs)
+    return f"what it needs of a sample: {named}" if named else "check only, and the metric's page"

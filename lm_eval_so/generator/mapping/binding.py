@@ -44,6 +44,8 @@ _GUESSES: Mapping[str, Sequence[str]] = {
     "input": ["input", "question", "prompt", "query", "user input", "질문", "문의", "질의"],
     "expected": ["expected", "expected output", "answer", "ideal", "output", "답변", "정답", "답"],
     "references": ["references", "answers"],
+    "keywords": ["must say", "필수 표현", "필수 문구", "필수 키워드"],
+    "forbidden": ["must not say", "금지 표현", "금지 문구", "금지어"],
     "answerable": ["answerable"],
     "behavior": ["behavior"],
     "language": ["language", "lang", "언어"],

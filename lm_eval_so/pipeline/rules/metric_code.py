@@ -1,27 +1,33 @@
-"""Code of a user's own metrics that is not main's any more: what they measure cannot be compared then.
+"""Code of a user's own metrics and judges that is not main's any more: what they say cannot be compared then.
 
 A metric's `version` tells the same at a desk, where its author raises it. Nobody need do so to be judged
-less strictly, so on a pull request the code itself counts: the file of the class, and those of the classes
-that it derives from. What these import is not looked at.
+less strictly, so on a pull request the code itself counts: the file of the class, those of the classes
+that it derives from, and files that the options of a judge name. What these import is not looked at.
 """
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from lm_eval_so.core import git
+from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.config.places import ReadFile, read_if_there
 from lm_eval_so.core.hashing import digest, digest_bytes
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.evaluator.metrics.base import metrics
 
+_LONGEST_NAME = 200
+
 
 def changed_code(
     sections: Iterable[MetricSection], read: ReadFile, *, folder: Path
 ) -> dict[str, tuple[Path, str]]:
-    """Return the metrics whose code differs from that of the base commit, by id.
+    """Return the metrics whose code, or that of their judges, differs from that of the base commit, by id.
 
     Args:
         sections: Metrics that can be made.
@@ -35,7 +41,7 @@ def changed_code(
     found: dict[str, tuple[Path, str]] = {}
     here = {commit for commit in (git.head(folder),) if commit}
     for section in sections:
-        for file in () if metrics.is_builtin(section.name) else _files(section.name, folder):
+        for file in _files(section, folder):
             before, now = read(file), read_if_there(file)
             is_installed = before is None and not git.is_committed(file, here)
             if now is not None and now != before and not is_installed:
@@ -64,13 +70,33 @@ def with_code(
     }
 
 
-def _files(name: str, folder: Path) -> Iterator[Path]:
-    """Yield the files of a metric's classes in the repository around a folder."""
-    top = git.named_place(folder.absolute() / "x")
-    for kind in metrics.resolve(name).__mro__:
+def _files(section: MetricSection, folder: Path) -> Iterator[Path]:
+    """Yield the files in the repository around a folder that a metric and its judges are made of."""
+    place = git.named_place(folder.absolute() / "x")
+    kinds: list[type] = []
+    if not metrics.is_builtin(section.name):
+        kinds += metrics.resolve(section.name).__mro__
+    for judge in section.judges:
+        if not backends.is_builtin(judge.name):
+            kinds += backends.resolve(judge.name).__mro__
+    of_judges = (name for judge in section.judges for name in _names(judge.options))
+    for file in (*_files_of(kinds), *(folder.absolute() / name for name in of_judges)):
+        if place is not None and file.is_relative_to(place.top.absolute()) and file.is_file():
+            yield file
+
+
+def _files_of(kinds: Iterable[type]) -> Iterator[Path]:
+    for kind in kinds:
         try:
-            file = Path(inspect.getfile(kind)).absolute()
+            yield Path(inspect.getfile(kind)).absolute()
         except (OSError, TypeError):  # built into Python
             continue
-        if top is not None and file.is_relative_to(top.top.absolute()):
-            yield file
+
+
+def _names(value: JsonValue) -> Iterator[str]:
+    """Yield the words of options that may name a file: as of `python judge.py`, or `judge.py:ask`."""
+    if isinstance(value, str):
+        yield from (word for word in re.split(r"[\s:\0]+", value) if 0 < len(word) <= _LONGEST_NAME)
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _names(each)

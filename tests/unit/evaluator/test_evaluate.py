@@ -380,8 +380,9 @@ def test_evaluate__no_metric_applies__cannot_measure(tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(CannotMeasure, match="keyword_coverage: 10 of 10 rows not_applicable"):
         report_of(a_config(tmp_path, ["keyword_coverage"]), make(tmp_path), listener=events.append)
-    texts = [event.text for event in events if isinstance(event, Warned)]
-    assert texts == ["keyword_coverage applies to none of the 10 samples"]
+    told = [(event.text, event.hint) for event in events if isinstance(event, Warned)]
+    hint = "what it needs of a sample: keywords or forbidden"
+    assert told == [("keyword_coverage applies to none of the 10 samples", hint)]
 
 
 def test_evaluate__samples_parameters_are_checked_first(tmp_path: Path) -> None:

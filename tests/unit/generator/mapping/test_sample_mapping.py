@@ -156,6 +156,14 @@ def test_make_samples__a_missing_field_names_the_nearest() -> None:
             ["번호", "분류", "질문", "답변"],
             {"ref": "번호", "tags": "분류", "input": "질문", "expected": "답변"},
         ),
+        (
+            ["질문", "필수 표현", "금지표현", "키워드"],  # 키워드 may be what a FAQ is searched by
+            {"input": "질문", "keywords": "필수 표현", "forbidden": "금지표현"},
+        ),
+        (
+            ["question", "must_say", "Must not say", "keywords"],
+            {"input": "question", "keywords": "must_say", "forbidden": "Must not say"},
+        ),
         (["user_input", "response", "actual_output"], {"input": "user_input"}),
         (["messages", "question"], {"messages": "messages"}),
         (["name", "price"], {}),

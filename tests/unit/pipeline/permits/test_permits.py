@@ -163,6 +163,13 @@ def test_host_problems__keys_go_unencrypted_to_private_names_alone(
     assert not found or found[0].endswith("unencrypted")
 
 
+def test_host_problems__a_system_prompt_may_carry_a_key(load: Load) -> None:
+    backend = openai(base_url="http://b.example", api_key_env="")
+    for system, is_refused in (("be kind", False), ("${A_KEY}", True), ("${TONE}", False)):
+        config = load({"A_KEY": "y", "TONE": "kind"}, system=system, backend=backend)
+        assert bool([*host_problems(config, around(config.folder))]) is is_refused
+
+
 def test_open_asker__is_the_last_look_at_a_host(load: Load) -> None:
     async def opened(hosts: AllowedHosts | None) -> None:
         resources = Resources(environ={"OPENAI_API_KEY": KEY}, hosts=hosts)

@@ -456,6 +456,22 @@ async def test_code__of_a_metric_that_the_pull_request_changes_is_comparable_no_
     assert names(found) == ["same.py of same_as_expected changed"]
 
 
+async def test_code__of_a_judge_that_the_pull_request_changes_is_comparable_no_more(
+    team: Team,
+) -> None:
+    answers = {"pattern": "(?s).*틀림", "text": '{"reason": "r", "label": "bad"}'}
+    own = {**JUDGE["backend"]["options"], "answers": "judge.jsonl"}
+    judge = {**JUDGE, "backend": {"name": "scripted", "options": own}}
+    config = settings(metrics=["exact_match", judge], gate={"metrics": {"helpful": {}}})
+    (team.folder / "judge.jsonl").write_text(dump_line(answers))
+    await team.merge(config)
+    assert (await team.propose(config)).exit_code == 1
+    (team.folder / "judge.jsonl").write_text(dump_line({**answers, "pattern": "never"}))
+    found = await team.propose(config)
+    assert (found.verdict, found.exit_code) == (Verdict.INCOMPARABLE, 3)
+    assert names(found) == ["judge.jsonl of helpful changed"]
+
+
 async def test_plan__counts_the_cases_of_main_and_writes_nothing(team: Team) -> None:
     await team.merge(settings())
     head = team.write(settings(), (), without(MANY))

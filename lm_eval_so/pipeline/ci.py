@@ -9,7 +9,7 @@ from threading import Event
 from lm_eval_so.action.inputs import Generate, Inputs, ShowAnswers
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed, Warned
+from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where, refuse
 from lm_eval_so.pipeline.baseline.by_workflow import (
@@ -34,7 +34,7 @@ from lm_eval_so.pipeline.github.matrix import (
     matrix_problems,
     stop_problems,
 )
-from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
+from lm_eval_so.pipeline.github.publish import Job, Told, tell_dry, tell_github, tell_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings, wanted_baseline
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
@@ -162,11 +162,15 @@ def make_plan(
     )
 
 
-def tell_skipped(resources: Resources, reason: str) -> Done:
+def skip(config: Config, resources: Resources, around: Surroundings, reason: str) -> Done:
     """Tell that nothing was measured, and why; no comment is written."""
-    resources.listener(Noticed(stage="ci", text=f"skipped: {reason}"))
-    write_skipped(resources)
-    return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+    told = tell_skipped(config, resources, around.inputs, reason) if around.inputs else None
+    return Done(measured=None, told=told, exit_code=ExitCode.DONE)
+
+
+def foretell(config: Config, resources: Resources, plan: Plan, around: Surroundings) -> str | None:
+    """Return where a measurement would be told on GitHub; None outside of it."""
+    return tell_dry(config, resources, _job(around, around.inputs, plan)) if around.inputs else None
 
 
 async def measure_and_tell(
@@ -207,7 +211,7 @@ async def measure_and_tell(
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
         raise Interrupted("interrupted; the reports are written, and GitHub is not told")
-    job = Job(activity=activity, inputs=inputs, workspace=around.workspace, head=plan.origin.commit)
+    job = _job(around, inputs, plan)
     is_kept = keep_baseline(config, resources, plan, around, measured)
     told = tell_github(config, resources, measured, job)
     code = measured.exit_code
@@ -215,6 +219,11 @@ async def measure_and_tell(
     if not code and (has_failed or not is_kept):
         code = ExitCode.PUBLISH
     return Done(measured=measured, told=told, exit_code=code)
+
+
+def _job(around: Surroundings, inputs: Inputs, plan: Plan) -> Job:
+    head, workspace = plan.origin.commit, around.workspace
+    return Job(activity=around.activity, inputs=inputs, workspace=workspace, head=head)
 
 
 def _folders(config: Config, around: Surroundings, options: Options) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import LEVELS, Bodies, Published
 from lm_eval_so.action.event import plain_suite_id
+from lm_eval_so.action.inputs import Inputs
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import (
     Outputs,
@@ -26,7 +27,8 @@ from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.templates.safe import prose
+from lm_eval_so.core.templates.safe import escape_data, prose
+from lm_eval_so.core.words import say
 from lm_eval_so.pipeline.github.posting import (
     STAGE,
     About,
@@ -39,7 +41,7 @@ from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
-__all__ = ["Job", "Told", "make_bodies", "style_of", "tell_github", "write_skipped"]
+__all__ = ["Job", "Told", "make_bodies", "style_of", "tell_dry", "tell_github", "tell_skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +174,35 @@ def write_last(resources: Resources, outputs: Outputs) -> None:
         resources.listener(Warned(stage=STAGE, text=f"no outputs: {reason}"))
 
 
-def write_skipped(resources: Resources) -> None:
-    """Write the outputs of an event for which nothing is measured."""
+def tell_dry(config: Config, resources: Resources, job: Job) -> str:
+    """Return where the comment would go, and under which name; nothing is sent.
+
+    Args:
+        config: The config.
+        resources: Environment and listener.
+        job: The job that would measure.
+    """
     write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
+    suite_id = plain_suite_id(job.inputs.suite_id or job.activity.suite_id(config.suite))
+    return resources.redactor.redact(f"{job.place}; suite_id {suite_id}")
+
+
+def tell_skipped(config: Config, resources: Resources, inputs: Inputs, reason: str) -> Told:
+    """Tell GitHub that nothing is measured: by the outputs, the job summary and a notice.
+
+    Args:
+        config: The config.
+        resources: Environment, listener and redactor.
+        inputs: Inputs of the step.
+        reason: Why.
+    """
+    outputs = Outputs(verdict=Verdict.SKIPPED, passed=True)
+    write_last(resources, outputs)
+    why = resources.redactor.redact(reason)
+    text = prose(say("comment.skipped", config.language, {"why": why}))
+    to_summary(resources, inputs, partial(add_to_summary, text=f"### ⚪ {text}\n"))
+    notice = f"::notice title=ci::{escape_data(f'skipped: {why}')}"
+    return Told(outputs=outputs, annotations=(notice,), comment_failed=False)
 
 
 def _relative(path: Path | None, workspace: Path) -> str:

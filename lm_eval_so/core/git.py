@@ -350,7 +350,7 @@ def _ask(arguments: list[str], cwd: Path, *, given: bytes = b"") -> bytes | None
         done = subprocess.run(  # noqa: S603 - a fixed program; revisions are checked
             ["git", *settings, *arguments],  # noqa: S607 - the user's own git
             cwd=cwd,
-            env=_environment(),
+            env=_environment(top),
             input=given,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -361,10 +361,13 @@ def _ask(arguments: list[str], cwd: Path, *, given: bytes = b"") -> bytes | None
     return done.stdout if done.returncode == 0 else None
 
 
-def _environment() -> dict[str, str]:
-    # no key for a program that a repository's settings may name, and no GIT_DIR, which is set inside
-    # of hooks and would lead to another repository
+def _environment(top: Path) -> dict[str, str]:
+    # no key for a program that a repository's settings may name; and the repository by its name, since
+    # the environment inside of hooks leads to another one, and so do files that a commit may hold:
+    # git takes a folder with HEAD, objects and refs for a repository
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {
+        "GIT_DIR": str(top / ".git"),
+        "GIT_WORK_TREE": str(top),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LITERAL_PATHSPECS": "1",

@@ -112,7 +112,8 @@ def recognise(
         return "tests", source.format
     is_sheet = format_of(name, source) in SHEETS
     is_samples = source.use == "samples" or (is_table and not is_sheet and not may_be_document)
-    is_samples = is_samples or bool(source.map)
+    # no document is YAML, so that a configuration of promptfoo with a mistake in it is told as such
+    is_samples = is_samples or bool(source.map) or format_of(name, source) == "yaml"
     return "tests" if is_samples else "document", source.format
 
 

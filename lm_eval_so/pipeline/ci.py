@@ -27,6 +27,7 @@ from lm_eval_so.pipeline.github.baseline_place import (
     find_local_place,
     find_place,
     is_brought,
+    with_own_cache,
 )
 from lm_eval_so.pipeline.github.matrix import (
     ask_and_tell,
@@ -51,6 +52,9 @@ from lm_eval_so.pipeline.permits.permits import host_problems, tell_permits
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
+)
+_OWN_CACHE = (
+    "{} is not used: the commit under test contains it, and answers of judges could stand there"
 )
 _INSIDE = "write inside the workspace; if a link leads out of it, remove the link"
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
@@ -202,6 +206,9 @@ async def measure_and_tell(
     if is_own and place.in_repository and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     tell_other_checkout(plan, around, resources)
+    given, config = config, with_own_cache(config, activity)
+    if config is not given:
+        resources.listener(Warned(stage="ci", text=_OWN_CACHE.format(given.run.cache)))
     if plan.part.shard is not None:
         await ask_and_tell(config, resources, plan)
         has_result.set()

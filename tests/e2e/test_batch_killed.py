@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from servers.batch_server import BatchServer
 from servers.commands import Started
-from servers.processes import finish, start, start_anew, write_config
+from servers.processes import finish, start, write_config
 from servers.runs import rows, write_dataset
 
 BY_BATCH = ("--set", "run.executor=batch")
@@ -51,7 +51,7 @@ def test_run__interrupted_says_how_to_come_back(tmp_path: Path):
     with BatchServer(looks=10**6) as server:
         config = write_config(tmp_path, server.url)
         server.after = interrupt
-        running.append(start_anew(config, *BY_BATCH))
+        running.append(start(config, *BY_BATCH))
         code, told = finish(running[0])
         assert code == 130
         assert "batch batch_0 goes on (1 of 5)" in told

@@ -238,6 +238,8 @@ def test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count(
     config.write_text(config.read_text("utf-8").replace("margin: 0.05", "margin: 0.9"), "utf-8")
     lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
     data.write_text("".join(lines[2:]), encoding="utf-8")  # without q0 and q1
+    (place.folder / ".lm-eval-so/cache.sqlite").write_text("votes", encoding="utf-8")
+    git("add", "-f", ".lm-eval-so/cache.sqlite", cwd=place.folder)
     place.commit("cheat")
     checkout = place.fetch(1)
     done = checkout.ci()
@@ -245,6 +247,7 @@ def test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count(
     outputs = checkout.outputs()
     if is_served:
         assert (outputs["verdict"], outputs["baseline_source"]) == ("regression", "git")
+        assert ".lm-eval-so/cache.sqlite is not used" in done.stderr
         asked = {row["sample_id"] for row in rows(checkout.folder / "lm-eval-so-report/run")}
         assert asked == {f"q{i}" for i in range(N)}
         [body] = place.hub.bodies(7).values()

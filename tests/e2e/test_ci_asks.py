@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, git, lm_eval_so, start, start_anew
+from servers.commands import Done, git, lm_eval_so, start
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -76,8 +76,7 @@ class Desk:
         results = self.folder / "runs/bot/run_results.jsonl"
         shutil.rmtree(results.parent, ignore_errors=True)
         self.stuck_from = ANSWERED
-        begin = start if number == signal.SIGKILL else start_anew
-        process = begin("ci", "--set", "run.drain_s=0.1", cwd=self.folder, environ=self.environ)
+        process = start("ci", "--set", "run.drain_s=0.1", cwd=self.folder, environ=self.environ)
         wait(lambda: results.is_file() and results.read_bytes().count(b"\n") >= ANSWERED, process)
         process.send_signal(number)
         assert finish(process)[0] in {-signal.SIGKILL, 130}

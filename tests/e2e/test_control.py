@@ -1,10 +1,7 @@
 """`ci` asks main's configuration before it blames a pull request, and never what that may have changed."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, git, lm_eval_so
+from servers.commands import Done, git, lm_eval_so, start
 from servers.hosted import Provider
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
@@ -302,15 +299,7 @@ def test_ci__killed_while_main_is_asked_goes_on(team: Team) -> None:
     team.merge(OWN)
     team.propose(changed(OWN))
     team.wrong, team.latency_s = {7}, 0.2
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "ci"],
-        cwd=team.folder,
-        env={**os.environ, **team.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    process = start("ci", cwd=team.folder, environ=team.environ)
     of_main = team.folder / "runs/bot-main/run_results.jsonl"
     wait(lambda: of_main.is_file() and of_main.read_bytes().count(b"\n") >= 1, process)
     process.send_signal(signal.SIGKILL)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from servers.commands import lm_eval_so, start, start_anew
+from servers.commands import lm_eval_so, start
 from servers.question_writer import QuestionWriter
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -80,7 +80,7 @@ def test_generate__stopped_by_a_person_ends_at_once_and_goes_on(
     here = folder(tmp_path / "a", server, concurrency=1)
     quick = server.script
     server.script = lambda seen: replace(quick(seen), latency_s=0.1)
-    running = start_anew("generate", cwd=here)
+    running = start("generate", cwd=here)
     until = time.monotonic() + 60
     while server.answered < 3 and time.monotonic() < until:
         time.sleep(0.02)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers.commands import lm_eval_so, start_anew
+from servers.commands import lm_eval_so, start, start_anew
 from servers.runs import write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
@@ -135,7 +135,7 @@ def test_run__interrupted_twice_ends_at_once_and_says_how_to_go_on(folder: Path)
     with ChatServer(lambda _: Reply(hang=True)) as server:
         backend = f"{{name: openai, params: {{model: m}}, options: {{base_url: '{server.url}', api_key_env: ''}}}}"
         settings = ["--set", f"backend={backend}", "--set", "run.drain_s=600"]
-        process = start_anew("run", *settings, cwd=folder)
+        process = start("run", *settings, cwd=folder)
         _wait(lambda: bool(server.requests))
         process.send_signal(signal.SIGINT)
         time.sleep(0.6)  # a second signal right after the first is the same one

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servers.checkout import Checkout, open_checkout
 from servers.commands import lm_eval_so
-from servers.processes import finish, start, start_anew, wait, write_config
+from servers.processes import finish, start, wait, write_config
 from servers.runs import write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
@@ -120,9 +120,7 @@ def test_run__also_when_it_is_stopped(
     with ChatServer(lambda _: Reply(text="답", latency_s=0.02)) as server:
         config = write_config(folder, server.url, out="made/runs")
         give_away(folder)
-        process = start_anew(
-            config, through=["env", *(f"{k}={v}" for k, v in environ.items())], cwd=folder
-        )
+        process = start(config, cwd=folder, environ=environ)
         wait(lambda: server.answered >= 30, process)
         process.send_signal(number)
         code, told = finish(process)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from servers.checkout import Checkout, open_checkout
 from servers.checkout import N as OF_CHECKOUT
-from servers.commands import Done, git, lm_eval_so, start_anew
+from servers.commands import Done, git, lm_eval_so, start
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -67,12 +66,9 @@ class Desk:
         return set(Counter(self.file(name)["samples"]["ids"]).values())
 
 
-def start(desk: Desk, *arguments: str) -> subprocess.Popen[str]:
-    return start_anew(*arguments, cwd=desk.folder, environ=desk.environ)
-
-
-def stop(process: subprocess.Popen[str], results: Path, *, rows_before: int) -> tuple[int, str]:
-    """Stop a process by Ctrl-C once a run has so many rows; return its exit code and stderr."""
+def stopped(desk: Desk, *arguments: str, results: Path, rows_before: int) -> tuple[int, str]:
+    """Stop a command by Ctrl-C once a run has so many rows; return its exit code and stderr."""
+    process = start(*arguments, cwd=desk.folder, environ=desk.environ)
     wait(lambda: results.is_file() and results.read_bytes().count(b"\n") >= rows_before, process)
     process.send_signal(signal.SIGINT)
     return finish(process)
@@ -127,7 +123,7 @@ def test_ci__the_first_one_at_a_desk_asks_as_a_baseline_does(desk: Desk) -> None
 
 def test_ci__the_first_one_is_resumed_with_all_its_answers(desk: Desk) -> None:
     desk.stuck_after = 25
-    stop(start(desk, "ci"), desk.folder / "runs/bot/run_results.jsonl", rows_before=25)
+    stopped(desk, "ci", results=desk.folder / "runs/bot/run_results.jsonl", rows_before=25)
     desk.stuck_after = None
     done = desk.run("ci")
     assert done.returncode == 0, done.stderr
@@ -223,7 +219,7 @@ def test_update__stopped_while_asking_goes_on(desk: Desk) -> None:
     desk.asked.clear()
     desk.stuck_after = 25
     results = desk.folder / "runs/bot/run_results.jsonl"
-    code, told = stop(start(desk, *UPDATE, "--ask"), results, rows_before=N + 25)
+    code, told = stopped(desk, *UPDATE, "--ask", results=results, rows_before=N + 25)
     assert code == 130
     assert "lm-eval-so baseline update -c lm-eval-so.yaml reports --reason" in told
     assert not (desk.folder / "base.json").exists()

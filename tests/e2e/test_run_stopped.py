@@ -150,7 +150,7 @@ def test_run__what_goes_on_has_all_that_makes_the_run(tmp_path: Path):
     ]
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
         config = write_config(tmp_path, server.url)
-        process = start_anew(config, *options)
+        process = start(config, *options)
         wait(lambda: server.answered >= 10, process)
         process.send_signal(signal.SIGINT)
         code, told = finish(process)
@@ -177,7 +177,7 @@ def test_ci__what_goes_on_has_its_options(tmp_path: Path):
     options = ["--set", "backend.label=slow", "-o", str(tmp_path / "my reports")]
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
         config = write_config(tmp_path, server.url)
-        process = start_anew(config, *options, name="ci")
+        process = start(config, *options, name="ci")
         wait(lambda: server.answered >= 10, process)
         process.send_signal(signal.SIGINT)
         code, told = finish(process)

@@ -261,16 +261,20 @@ def test_llms__names_every_metric() -> None:
     assert sorted(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows))) == sorted(BUILT_IN)
 
 
+SHOWING = ("korean", "which-metric", "which-metric.ko")
+"""Pages with tables of what a metric gives."""
+
+
 def examples() -> list[list[str]]:
-    """Return the rows of the Korean page that show what a metric gives."""
-    text = without_fences(text_of("docs/korean.md"))
+    """Return the rows of the pages that show what a metric gives."""
+    text = "\n".join(without_fences(text_of(f"docs/{page}.md")) for page in SHOWING)
     head = "| metric | parameters | reference | answer | value |\n| --- | --- | --- | --- | --- |\n"
     rows = "".join(re.findall(rf"^{re.escape(head)}((?:\|.*\n)+)", text, re.MULTILINE))
     return [[cell.strip(" `") for cell in row.strip("|").split(" | ")] for row in rows.splitlines()]
 
 
 @pytest.mark.parametrize("row", examples(), ids=" · ".join)
-def test_korean__examples_have_these_values(row: list[str]) -> None:
+def test_pages__examples_have_these_values(row: list[str]) -> None:
     name, params, reference, answer, value = ("" if cell == "–" else cell for cell in row)
     metric = metrics.resolve(name)(params=json.loads(params or "{}"))
     sample = a_sample(expected=reference or None)

@@ -78,7 +78,10 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "unit/evaluator/metrics/judge/test_llm_judge.py::test_request__answer_that_knows_the_marker_gets_another",
     ),
     "rules-of-the-base": (
+        "unit/core/test_git.py::test_git__a_folder_that_looks_like_a_repository_is_none",
+        "unit/pipeline/github/test_baseline_place.py::test_with_own_cache__answers_that_the_pull_request_brings_do_not_count",
         "unit/pipeline/rules/test_rules_of_base.py::test_code__of_a_metric_that_the_pull_request_changes_is_comparable_no_more",
+        "unit/pipeline/rules/test_rules_of_base.py::test_hidden__what_is_not_compared_stands_in_the_headline",
         "unit/pipeline/rules/test_rules_of_base.py::test_loosened__main_decides_all_the_same_and_it_is_told",
         "unit/pipeline/rules/test_rules_of_base.py::test_unread__the_rules_of_the_pull_request_hold_and_it_is_told",
     ),

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 from multiprocessing.connection import wait
 from pathlib import Path
 from pkgutil import walk_packages
@@ -197,12 +198,16 @@ def _is_last(door: socket.socket, place: Path) -> bool:
 
 def _prepare() -> Any:
     """Import all modules, and make what is made when it is used first; return the command."""
+    from jinja2 import UndefinedError
     from typer.main import get_command
 
     import lm_eval_so as so
     from lm_eval_so.cli.app import app
+    from lm_eval_so.core.asking.cache.file import kept_adapter
     from lm_eval_so.core.asking.cost.prices import Tariff, rates_of
     from lm_eval_so.core.records.codec import RECORDS, json_schema, loads
+    from lm_eval_so.core.templates.sandbox import fill_markdown
+    from lm_eval_so.evaluator.metrics.extras import library_versions
 
     for module in walk_packages(so.__path__, "lm_eval_so."):
         if not module.name.endswith("__main__"):
@@ -213,6 +218,11 @@ def _prepare() -> Any:
     comparison = so.compare(report, baseline=report)
     so.render(report, comparison=comparison, format="md")
     so.render(report, comparison=comparison, format="html")
+    for template in (Path(so.__path__[0]) / "reporter/templates").glob("*.md.j2"):
+        with suppress(UndefinedError):  # by then it is compiled
+            fill_markdown("lm_eval_so.reporter", template.name, {}, redact=str)
+    library_versions(("bleu", "embed", "kiwi", "ko"))
+    kept_adapter()
     rates_of(Tariff(is_priced=True, url="https://api.openai.com/v1"), model="gpt-4.1-mini")
     return get_command(app)
 
@@ -228,6 +238,10 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    for name in ("stdout", "stderr"):
+        stream = _opened(getattr(sys, name))
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     further = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [asked["cwd"], *filter(None, further)]  # as `python -m` has it
     sys.argv = ["lm-eval-so", *asked["arguments"]]
@@ -235,6 +249,13 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
         run_app(command)
     finally:
         gc.collect()  # what was never closed says so
+
+
+def _opened(stream: Any) -> TextIOWrapper:
+    """Open a standard stream again: what can be done with a file is known from its opening."""
+    raw = os.fdopen(stream.fileno(), "wb", closefd=False)
+    same = {name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering")}
+    return TextIOWrapper(raw, **same)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The command `run` as a process that can be disturbed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -31,20 +31,25 @@ def write_config(folder: Path, url: str, out: str = "runs") -> Path:
     return path
 
 
-def start(config: Path, *options: str, cwd: Path | None = None) -> Started:
-    """Start a run that is waited for or killed."""
-    return commands.start(*_run(config, options), cwd=cwd or Path.cwd(), environ=ENVIRON)
+def start(
+    config: Path,
+    *options: str,
+    name: str = "run",
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Started:
+    """Start a command that is waited for, stopped or killed."""
+    line = _line(config, options, name)
+    return commands.start(*line, cwd=cwd or Path.cwd(), environ={**ENVIRON, **(environ or {})})
 
 
-def start_anew(
-    config: Path, *options: str, name: str = "run", cwd: Path | None = None, **more: Any
-) -> Popen[str]:
-    """Start a command as users do, so that signals meet all that an interpreter does."""
-    line = _run(config, options, name)
-    return commands.start_anew(*line, cwd=cwd or Path.cwd(), environ=ENVIRON, **more)
+def start_anew(config: Path, *options: str, **more: Any) -> Popen[str]:
+    """Start a run as users do, so that signals meet all that an interpreter does."""
+    line = _line(config, options, "run")
+    return commands.start_anew(*line, cwd=Path.cwd(), environ=ENVIRON, **more)
 
 
-def _run(config: Path, options: Sequence[str], name: str = "run") -> list[str]:
+def _line(config: Path, options: Sequence[str], name: str) -> list[str]:
     return [name, "--quiet", "--config", str(config), *options]
 
 

@@ -41,6 +41,7 @@ _REMEDIES = {
     "mapping values are not allowed here": (
         "put a text that holds a colon into quotes; keys of one level begin in one column"
     ),
+    "but got '?'": "put a text that holds a question mark into quotes",  # within {…} and […]
     "expected <block end>": "keys of one level begin in one column",
 }
 """Advice by message of the parser, for common mistakes."""

@@ -24,6 +24,7 @@ class RuleChange:
         "released",
         "deleted",
         "edited",
+        "gone",
         "added",
         "not_required",
         "not_meant",
@@ -31,7 +32,7 @@ class RuleChange:
     ]
     """setting: a key of the config; file: what a file of a metric says; metric_unmeasured: a metric of the base
     that cannot be measured here; quarantined, released: entries of the quarantine file; the rest are cases:
-    edited ones are not compared, not_required lost the tag of `gate.must`, not_meant a tag that a metric
+    edited ones are not compared, gone ones of the baseline are not asked, not_required lost the tag of `gate.must`, not_meant a tag that a metric
     is for, regrouped have another group."""
     effect: Literal["looser", "other", "tighter"]
     """looser: more passes by it; other: it depends."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.measured_with import RuleChange
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count
@@ -12,6 +12,9 @@ from lm_eval_so.core.words.verdict_names import verdict_name
 
 _MOST_NAMED = 5
 _NO_BASE_CONFIG = "no_config"
+_NOT_COMPARED = ("edited", "gone")
+"""Kinds of differences by which cases of main are compared no more."""
+_COMPARED = frozenset({Verdict.PASS, Verdict.IMPROVED, Verdict.INCONCLUSIVE})
 _GATE_METRICS = "gate.metrics"
 """Setting that stands for a default where it is left out."""
 
@@ -70,13 +73,29 @@ def rules_text(comparison: Comparison, language: Language) -> RulesText | None:
 def own_rules_headline(text: str, comparison: Comparison, language: Language) -> str:
     """Return the text of a headline, with whose rules hold where main's could not be read.
 
-    Where main has neither a config nor a baseline, nothing can be loosened, and nothing is said.
+    Where main has neither a config nor a baseline, nothing can be loosened, and nothing is said. What
+    fails nobody says how many of main's cases it does not speak of.
     """
     rules = comparison.rules
+    if rules is not None and comparison.verdict in _COMPARED:
+        text = _told_of_cases(text, comparison, rules.changes, language)
     is_first = comparison.baseline.source == "none" and rules and rules.why == _NO_BASE_CONFIG
     if rules is None or rules.why is None or is_first:
         return text
     return _say("own_hold", language, text=text)
+
+
+def _told_of_cases(
+    text: str, comparison: Comparison, changes: Sequence[RuleChange], language: Language
+) -> str:
+    found = {each.kind: each.n for each in changes if each.kind in _NOT_COMPARED}
+    if not found:
+        return text
+    pairing = comparison.pairing
+    of = pairing.paired + len(pairing.changed) + len(pairing.removed)
+    key = "gone_hold" if "gone" in found else "edited_hold"
+    told = {"x": count(sum(found.values())), "n": count(max(of, sum(found.values())))}
+    return _say(key, language, text=text, **told)
 
 
 def change_text(change: RuleChange, language: Language) -> str:

@@ -103,6 +103,7 @@ def _sample(
         answers
         or (scenario and scenario.success)
         or (binding.shape and metrics)
+        or ("keyword_coverage" in metrics and asked.answer is None)
         or one.keys() & {"behavior", "answerable"}
     )
     sample = TestSample(

@@ -29,6 +29,8 @@ class Wanted:
 
 
 AS_USUAL = Wanted()
+_OF_CACHE = ("", "-wal", "-journal", "-shm")
+"""Ends of the names of files that SQLite reads as one."""
 
 
 def find_control(
@@ -186,6 +188,23 @@ def is_brought(file: Path, activity: Activity, *, cwd: Path) -> bool:
     here = git.head(cwd)
     commits = {commit for commit in (here, activity.head, activity.commit) if commit}
     return here is None or git.is_committed(file, commits)
+
+
+def with_own_cache(config: Config, activity: Activity) -> Config:
+    """Return a config without a cache that a proposal brings: whoever wrote that can have judged for the judge.
+
+    Args:
+        config: The config.
+        activity: The task that the event sets.
+    """
+    if config.run.cache is False:
+        return config
+    file = config.resolve(config.run.cache)
+    files = (file.with_name(f"{file.name}{end}") for end in _OF_CACHE)
+    if not any(is_brought(each, activity, cwd=config.folder) for each in files if each.exists()):
+        return config
+    run = config.run.model_copy(update={"cache": False})
+    return config.model_copy(update={"run": run})
 
 
 def find_anchor_place(config: Config, activity: Activity, base: TrustedBase) -> Place:

@@ -61,6 +61,7 @@ def config_changes(
     baselines = [each.baseline.model_dump(mode="json") for each in (base, head)]
     found = chain(
         _of_gate(base.gate, head.gate, margins or {}),
+        _setting("suite", base.suite, head.suite),
         _of_mappings("baseline", *baselines),
         _setting("run.repeats", base.run.repeats, head.run.repeats),
         _of_metrics(base, head),

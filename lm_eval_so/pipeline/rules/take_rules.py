@@ -28,8 +28,8 @@ from lm_eval_so.pipeline.rules.rule_changes import config_changes
 Limits = Mapping[str, GateMetricSection]
 _OF_METRIC = re.compile(r"metrics\[(\d+)\]")
 _QUARANTINE = "quarantine"
-_SECTIONS = frozenset({"metrics", "gate", "baseline"})
-"""Sections of the config that are main's as a whole."""
+_SECTIONS = frozenset({"suite", "metrics", "gate", "baseline"})
+"""Sections of the config that are main's as a whole; by the suite a stored baseline is found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,8 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     metrics = _together(chosen, main)
     run = head.run.model_copy(update={"repeats": main.run.repeats})
     gate = _gate(main, head, unmeasured)
-    update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
+    update = {"suite": main.suite, "metrics": metrics, "gate": gate, "run": run}
+    update["baseline"] = main.baseline
     return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
 
 

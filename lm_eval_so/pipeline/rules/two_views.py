@@ -1,7 +1,7 @@
 """One report as main's rules see it and as the pull request's own do, and the record of both verdicts."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
@@ -20,12 +20,13 @@ from lm_eval_so.errors import InputError
 from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.case_list import MOST_NAMED
 from lm_eval_so.pipeline.rules.metric_code import with_code
-from lm_eval_so.pipeline.rules.rule_changes import config_changes, in_order
+from lm_eval_so.pipeline.rules.rule_changes import Effect, config_changes, in_order
 from lm_eval_so.pipeline.rules.take_rules import Rules
 
 Compare = Callable[[Config, EvaluationReport], Comparison]
 """Comparison of a report under the gate of a config."""
 _Entries = Mapping[tuple[str | None, str | None], Entry]
+_Kind = Literal["quarantined", "released", "gone", "edited"]
 _OF_JUDGE: Final = re.compile(r"metrics\.(.+)\.(?:backend|panel|judge)(?:\.|$)")
 _LONGEST_WHY: Final = 120
 
@@ -69,7 +70,7 @@ def told_with_rules(
         why = rules.why
         told = MeasuredWith(by="head", commit=rules.commit, why=why.code, figures=why.figures)
         return replace(comparison, rules=told)
-    changes = in_order(_changes(rules, report, resources))
+    changes = in_order([*_changes(rules, report, resources), *_of_baseline(rules, comparison)])
     if not changes:
         return comparison
     added = [name for name in dict.fromkeys(report.samples.ids) if _is_added(name, rules)]
@@ -213,9 +214,19 @@ def _of_quarantine(rules: Rules, resources: Resources) -> Iterator[RuleChange]:
         for entries in (read_exceptions(config, day=day) for config in (rules.config, rules.head))
     )
     if more := _longer(now, before):
-        yield _of_entries("quarantined", "looser", more)
+        yield _of_cases("quarantined", "looser", "gate.quarantine", more)
     if less := _longer(before, now):
-        yield _of_entries("released", "tighter", less)
+        yield _of_cases("released", "tighter", "gate.quarantine", less)
+
+
+def _of_baseline(rules: Rules, comparison: Comparison) -> Iterator[RuleChange]:
+    """Yield what a comparison leaves out where main's list of cases is nowhere but in its baseline."""
+    if rules.main is None or rules.cases_of_main is not None:
+        return
+    if gone := comparison.pairing.removed:
+        yield _of_cases("gone", "looser", "gone", gone)
+    if edited := comparison.pairing.changed:
+        yield _of_cases("edited", "other", "edited", edited)
 
 
 def _longer(one: _Entries, other: _Entries) -> list[str]:
@@ -224,8 +235,6 @@ def _longer(one: _Entries, other: _Entries) -> list[str]:
     return sorted({each.sample_id or "" for each in found})
 
 
-def _of_entries(
-    kind: Literal["quarantined", "released"], effect: Literal["looser", "tighter"], ids: list[str]
-) -> RuleChange:
+def _of_cases(kind: _Kind, effect: Effect, key: str, ids: Sequence[str]) -> RuleChange:
     cases = tuple(ids[:MOST_NAMED])
-    return RuleChange(kind=kind, effect=effect, key="gate.quarantine", n=len(ids), cases=cases)
+    return RuleChange(kind=kind, effect=effect, key=key, n=len(ids), cases=cases)

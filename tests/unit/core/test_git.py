@@ -156,6 +156,21 @@ def test_git__looks_at_this_repository_whatever_a_hook_set(
     assert git.head(repository) is not None
 
 
+def test_git__a_folder_that_looks_like_a_repository_is_none(repository) -> None:
+    """A commit may hold such a folder, with a history of its author's choice."""
+    here = run(repository, "rev-parse", "HEAD")
+    folder = repository / "하위"
+    run(repository, "clone", "-q", "--bare", "--template=", ".", "own.git")
+    run(repository / "own.git", "update-ref", "refs/heads/기능/환불", "main")
+    for each in (repository / "own.git").iterdir():
+        each.rename(folder / each.name)
+    assert run(folder, "rev-parse", "HEAD") != here  # what git itself makes of it
+    assert git.head(folder) == here
+    assert git.show("HEAD", Path("기준.json"), cwd=folder) == b"one"
+    changed = git.changed_files("main", cwd=folder)
+    assert changed == {folder / "기준.json"}
+
+
 def test_git__runs_nothing_that_the_repository_names(repository, tmp_path) -> None:
     trace = tmp_path / "ran"
     script = tmp_path / "monitor.sh"

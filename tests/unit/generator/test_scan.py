@@ -89,3 +89,11 @@ def test_show__a_folder_of_many_files_stays_one_screen(tmp_path: Path) -> None:
     lines = show(scan(["."], tmp_path), Language.EN)
     assert len([line for line in lines if ".txt  " in line and "document" in line]) == 40
     assert "  … and 20 more" in lines
+
+
+def test_scan__a_configuration_with_a_mistake_is_no_unknown_document(tmp_path: Path) -> None:
+    text = "prompts: [a]\ntests:\n  - vars: {question: When?}\n"
+    (tmp_path / "promptfooconfig.yaml").write_text(text, encoding="utf-8")
+    result = scan(["promptfooconfig.yaml"], tmp_path)
+    assert [each.facts()["reason"] for each in result.unreadable] == ["bad_yaml"]
+    assert show(result, Language.EN)[-1].endswith("  invalid YAML (bad_yaml)")

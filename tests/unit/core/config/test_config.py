@@ -74,6 +74,8 @@ def test_load_config__points_at_what_is_no_yaml(tmp_path: Path) -> None:
     assert problem.what.startswith("no YAML")
     assert problem.where is not None
     assert problem.where.line == 3
+    (problem,) = problems_of(tmp_path, MINIMAL + "report: {out: When?}\n")
+    assert problem.hint == "put a text that holds a question mark into quotes"
 
 
 def test_load_config__says_that_the_file_is_missing_and_what_writes_one(tmp_path: Path) -> None:

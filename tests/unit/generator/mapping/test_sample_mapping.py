@@ -108,6 +108,13 @@ def test_make_samples__answers(
     assert made.review.status == ("imported" if answers else "unreviewed")
 
 
+@pytest.mark.parametrize(("phrases", "status"), [("3일", "imported"), ("", "unreviewed")])
+def test_make_samples__phrases_are_checks(phrases: str, status: str) -> None:
+    made = sample({"q": "환불은 며칠?", "k": phrases}, input="q", keywords="k")
+    assert made.review is not None
+    assert made.review.status == status
+
+
 def test_make_samples__several_input_columns_are_joined() -> None:
     made = sample({"a": "번역하라.", "b": "안녕", "c": ""}, input=["a", "b", "c"])
     assert made.question == "번역하라.\n\n안녕"

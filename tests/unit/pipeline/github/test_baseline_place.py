@@ -22,6 +22,7 @@ from lm_eval_so.pipeline.github.baseline_place import (
     find_control,
     find_place,
     is_brought,
+    with_own_cache,
 )
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
@@ -127,6 +128,32 @@ def test_find_place__a_link_of_the_pull_request_decides_what_is_read(
     pull.fetch(depth)
     assert pull.found(explicit=name).startswith(("none", "good git"))
     assert pull.found(path=name).startswith(("none", "good git"))
+
+
+def test_with_own_cache__answers_that_the_pull_request_brings_do_not_count(pull: Pull) -> None:
+    pull.run("checkout", "-q", "topic")
+    pull.write("log/cache.sqlite-wal", "SQLite puts it over what a step restored")
+    pull.write("votes.sqlite", "of no judge")
+    (pull.origin / "link.sqlite").symlink_to("votes.sqlite")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(1)
+    for name in ("restored.sqlite", "log/cache.sqlite"):
+        (pull.workspace / name).write_text("by a step")
+    kept = {}
+    for name in (
+        "votes.sqlite",
+        "link.sqlite",
+        "log/cache.sqlite",
+        "restored.sqlite",
+        "new.sqlite",
+    ):
+        run = pull.config().run.model_copy(update={"cache": Path(name)})
+        config = pull.config().model_copy(update={"run": run})
+        kept[name] = with_own_cache(config, pull.activity).run.cache is not False
+        on_main = replace(pull.activity, is_proposal=False)
+        assert with_own_cache(config, on_main) is config
+    assert [name for name in kept if kept[name]] == ["restored.sqlite", "new.sqlite"]
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -274,6 +274,7 @@ LOOSENED = {
     "repeats": Loosening({"run": {"repeats": 2}}, {}, "run.repeats 2 → 1", own=None),
     "expected": Loosening({}, {}, "2 cases edited, so not compared", lines=changed(FEW, expected="틀림"), own=None),
     "parameter": Loosening({}, {}, "1 case edited, so not compared", lines=changed(ONE, metrics={"exact_match": {"profile": "answer"}}), own=None),
+    "other suite": Loosening({}, {"suite": "other"}, "suite shop → other", own=None),
     "rules": Loosening({}, {"gate": {"rules": "head"}}, "gate.rules base → head", own=None),
 }  # fmt: skip
 
@@ -364,6 +365,31 @@ async def test_deleted__is_asked_as_main_has_it(team: Team) -> None:
     assert any("1 case of main that this pull request deletes" in str(e) for e in team.events)
     assert found.pairing.changed == ("q9",)
     assert not found.pairing.removed
+
+
+HIDDEN = {
+    "edited": (changed(MANY, input="1 + 1?"), "8 of main's 40 cases edited, so not compared"),
+    "gone": (without(FEW), "2 of the baseline's 40 cases not compared"),
+}
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+async def test_hidden__what_is_not_compared_stands_in_the_headline(team: Team, way: str) -> None:
+    await team.merge(WIDE)
+    lines, told = HIDDEN[way]
+    base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
+    if way == "gone":  # made in the job, or kept elsewhere, as by Git LFS
+        team.base = replace(
+            base, read=lambda file: None if file.name == "data.jsonl" else base.read(file)
+        )
+    found = await team.propose(WIDE, (), lines)
+    assert found.exit_code == 0
+    assert headline_of(found, None, Language.EN).text.endswith(f" · {told}")
+    assert len(names(found)) == 1
+    assert found.rules is not None
+    assert found.rules.changes[0].n == len(found.rules.changes[0].cases)
+    red = await team.propose(WIDE, range(8, N), lines)
+    assert told not in headline_of(red, None, Language.EN).text
 
 
 async def test_head__lets_a_pull_request_bring_its_own_rules(team: Team) -> None:

@@ -144,7 +144,7 @@ def _end(session: "Session", done: "Done") -> int:
     from lm_eval_so.terminal.github_log import write_command
 
     session.progress.close()
-    for line in done.told.annotations if done.told else ():
+    for line in done.annotations:
         write_command(sys.stderr, line)
     measured = done.measured
     session.line.emit(

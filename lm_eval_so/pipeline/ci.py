@@ -35,7 +35,7 @@ from lm_eval_so.pipeline.github.matrix import (
     matrix_problems,
     stop_problems,
 )
-from lm_eval_so.pipeline.github.publish import Job, Told, tell_dry, tell_github, tell_skipped
+from lm_eval_so.pipeline.github.publish import Job, tell_dry, tell_github, tell_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings, wanted_baseline
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
@@ -76,8 +76,8 @@ class Done:
 
     measured: Measured | None
     """Null if there was nothing to measure."""
-    told: Told | None
-    """Null outside GitHub."""
+    annotations: tuple[str, ...] = ()
+    """Workflow commands for the log, on GitHub."""
     exit_code: int
 
 
@@ -168,8 +168,9 @@ def make_plan(
 
 def skip(config: Config, resources: Resources, around: Surroundings, reason: str) -> Done:
     """Tell that nothing was measured, and why; no comment is written."""
-    told = tell_skipped(config, resources, around.inputs, reason) if around.inputs else None
-    return Done(measured=None, told=told, exit_code=ExitCode.DONE)
+    inputs = around.inputs
+    notices = (tell_skipped(config, resources, inputs, reason),) if inputs else ()
+    return Done(measured=None, annotations=notices, exit_code=ExitCode.DONE)
 
 
 def foretell(config: Config, resources: Resources, plan: Plan, around: Surroundings) -> str | None:
@@ -196,7 +197,7 @@ async def measure_and_tell(
     activity, inputs, place = around.activity, around.inputs, plan.baseline
     if inputs is None:
         measured = await measure(config, resources, plan)
-        return Done(measured=measured, told=None, exit_code=measured.exit_code)
+        return Done(measured=measured, exit_code=measured.exit_code)
     resources = replace(resources, hosts=inputs.secrets.hosts)
     for event in tell_permits(config, around):
         resources.listener(event)
@@ -212,7 +213,7 @@ async def measure_and_tell(
     if plan.part.shard is not None:
         await ask_and_tell(config, resources, plan)
         has_result.set()
-        return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+        return Done(measured=None, exit_code=ExitCode.DONE)
     measured = await measure(config, resources, plan, shortens=inputs.publishing.shortens)
     has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
@@ -225,7 +226,7 @@ async def measure_and_tell(
     has_failed = told.comment_failed and inputs.publishing.is_comment_required
     if not code and (has_failed or not is_kept):
         code = ExitCode.PUBLISH
-    return Done(measured=measured, told=told, exit_code=code)
+    return Done(measured=measured, annotations=told.annotations, exit_code=code)
 
 
 def _job(around: Surroundings, inputs: Inputs, plan: Plan) -> Job:

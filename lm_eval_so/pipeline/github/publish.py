@@ -3,45 +3,50 @@
 Measured first, published last: a GitHub that does not answer never loses a measurement.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 from lm_eval_so.action.comment import LEVELS, Bodies, Published
 from lm_eval_so.action.event import plain_suite_id
-from lm_eval_so.action.inputs import Inputs
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import (
     Outputs,
     add_to_summary,
     annotations,
     outputs_of,
-    write_outputs,
     write_summary,
 )
 from lm_eval_so.action.target import is_wanted, regressed_in
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.templates.safe import escape_data, prose
-from lm_eval_so.core.words import say
+from lm_eval_so.core.templates.safe import prose
 from lm_eval_so.pipeline.github.posting import (
-    STAGE,
     About,
     Job,
     before_text,
     comment_on,
     to_summary,
 )
+from lm_eval_so.pipeline.github.step_outputs import tell_dry, tell_skipped, write_last, write_to
 from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
-__all__ = ["Job", "Told", "make_bodies", "style_of", "tell_dry", "tell_github", "tell_skipped"]
+__all__ = [
+    "Job",
+    "Told",
+    "make_bodies",
+    "style_of",
+    "tell_dry",
+    "tell_github",
+    "tell_skipped",
+    "write_last",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,53 +161,6 @@ def _summaries(measured: Measured, bodies: Bodies) -> Iterator[str]:
         if path.name == "report.md":
             yield path.read_text(encoding="utf-8")
     yield from (bodies(level) for level in range(LEVELS))
-
-
-def write_to(environ: Mapping[str, str], outputs: Outputs) -> str | None:
-    """Write the Action's outputs, where GitHub takes them; return why that fails, or None."""
-    if file := environ.get("GITHUB_OUTPUT"):
-        try:
-            write_outputs(Path(file), outputs)
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
-
-
-def write_last(resources: Resources, outputs: Outputs) -> None:
-    """Write the outputs that stay, and warn if they cannot be: no result is lost by that."""
-    if reason := write_to(resources.environ, outputs):
-        resources.listener(Warned(stage=STAGE, text=f"no outputs: {reason}"))
-
-
-def tell_dry(config: Config, resources: Resources, job: Job) -> str:
-    """Return where the comment would go, and under which name; nothing is sent.
-
-    Args:
-        config: The config.
-        resources: Environment and listener.
-        job: The job that would measure.
-    """
-    write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
-    suite_id = plain_suite_id(job.inputs.suite_id or job.activity.suite_id(config.suite))
-    return resources.redactor.redact(f"{job.place}; suite_id {suite_id}")
-
-
-def tell_skipped(config: Config, resources: Resources, inputs: Inputs, reason: str) -> Told:
-    """Tell GitHub that nothing is measured: by the outputs, the job summary and a notice.
-
-    Args:
-        config: The config.
-        resources: Environment, listener and redactor.
-        inputs: Inputs of the step.
-        reason: Why.
-    """
-    outputs = Outputs(verdict=Verdict.SKIPPED, passed=True)
-    write_last(resources, outputs)
-    why = resources.redactor.redact(reason)
-    text = prose(say("comment.skipped", config.language, {"why": why}))
-    to_summary(resources, inputs, partial(add_to_summary, text=f"### ⚪ {text}\n"))
-    notice = f"::notice title=ci::{escape_data(f'skipped: {why}')}"
-    return Told(outputs=outputs, annotations=(notice,), comment_failed=False)
 
 
 def _relative(path: Path | None, workspace: Path) -> str:

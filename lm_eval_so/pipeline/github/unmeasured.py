@@ -28,7 +28,8 @@ from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import BudgetSpent, Interrupted, Problem, UsageError, problems_of
 from lm_eval_so.pipeline.github.posting import STAGE, About, Job, before_text, comment_on
-from lm_eval_so.pipeline.github.publish import summarise, write_last
+from lm_eval_so.pipeline.github.publish import summarise
+from lm_eval_so.pipeline.github.step_outputs import write_last
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, known_of
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body

@@ -51,7 +51,7 @@ class Job:
 
     @property
     def place(self) -> str:
-        """Where the comment would go, in words; found without a request."""
+        """Place of the comment in words, found without a request."""
         activity, publishing = self.activity, self.inputs.publishing
         if publishing.comment is CommentMode.NEVER or self.inputs.matrix.shard is not None:
             return "none is written by this step"

@@ -52,7 +52,7 @@ def tell_skipped(config: Config, resources: Resources, inputs: Inputs, reason: s
         config: The config.
         resources: Environment, listener and redactor.
         inputs: Inputs of the step.
-        reason: Why.
+        reason: The reason to skip the event.
     """
     write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
     why = resources.redactor.redact(reason)

@@ -125,6 +125,7 @@ def _chance_of_few_lost(
             below += at
 
 
+@lru_cache(maxsize=4096)
 def _most_lost(n: int, margin: float, alpha: float) -> int:
     """Return the most net losses that the guard against rare drops lets pass; −1 if none."""
     lost = -1

@@ -158,7 +158,7 @@ class UnknownName(InputError):  # noqa: N818 - the tree's public name
         names = sorted(known)
         close = nearest(name, names)
         what = f'unknown {kind} "{name}"' + (f' (did you mean "{close}"?)' if close else "")
-        hint = f"known: {', '.join(names)}" if names else None
+        hint = f"known: {', '.join(names)}" if names and not close else None
         super().__init__(what, where=where, hint=hint)
 
 

@@ -93,7 +93,7 @@ def _measure(
     session = open_session(line, rewritten=source.rewritten, environ=around.environ)
     if reason := around.skip_reason(session.config):
         session.refuse()  # a file with mistakes is told even where nothing is measured
-        return _end(session, stage.tell_skipped(session.resources(), reason))
+        return _end(session, stage.skip(session.config, session.resources(), around, reason))
     if refused := [*code_problems(session.config, around, line.plugins or ())]:
         session.refuse(refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
@@ -104,7 +104,7 @@ def _measure(
     for told in tell_gate(config):
         session.progress.listen(told)
     if options.dry_run:
-        return _tell_plan(session, plan)
+        return _tell_plan(session, plan, stage.foretell(config, session.resources(), plan, around))
     again = None  # in the Action its next run is
     if not inputs:
         language = line.language and line.language.value
@@ -117,7 +117,7 @@ def _measure(
     return _end(session, done)
 
 
-def _tell_plan(session: "Session", plan: "Plan") -> int:
+def _tell_plan(session: "Session", plan: "Plan", comment: str | None) -> int:
     from lm_eval_so.cli.all_stages import AllStages
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.check import tell_further
@@ -132,7 +132,8 @@ def _tell_plan(session: "Session", plan: "Plan") -> int:
         place=plan.baseline,
         as_json=session.line.as_json,
     )
-    session.line.emit_facts({**to_json(planned), **gate})
+    place = {"comment": comment} if comment else {}
+    session.line.emit_facts({**to_json(planned), **gate, **place})
     return 0
 
 
@@ -143,7 +144,7 @@ def _end(session: "Session", done: "Done") -> int:
     from lm_eval_so.terminal.github_log import write_command
 
     session.progress.close()
-    for line in done.told.annotations if done.told else ():
+    for line in done.annotations:
         write_command(sys.stderr, line)
     measured = done.measured
     session.line.emit(

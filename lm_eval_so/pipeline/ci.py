@@ -9,7 +9,7 @@ from threading import Event
 from lm_eval_so.action.inputs import Generate, Inputs, ShowAnswers
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed, Warned
+from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where, refuse
 from lm_eval_so.pipeline.baseline.by_workflow import (
@@ -35,7 +35,7 @@ from lm_eval_so.pipeline.github.matrix import (
     matrix_problems,
     stop_problems,
 )
-from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
+from lm_eval_so.pipeline.github.publish import Job, tell_dry, tell_github, tell_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings, wanted_baseline
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
@@ -76,8 +76,8 @@ class Done:
 
     measured: Measured | None
     """Null if there was nothing to measure."""
-    told: Told | None
-    """Null outside GitHub."""
+    annotations: tuple[str, ...] = ()
+    """Workflow commands for the log, on GitHub."""
     exit_code: int
 
 
@@ -166,11 +166,16 @@ def make_plan(
     )
 
 
-def tell_skipped(resources: Resources, reason: str) -> Done:
+def skip(config: Config, resources: Resources, around: Surroundings, reason: str) -> Done:
     """Tell that nothing was measured, and why; no comment is written."""
-    resources.listener(Noticed(stage="ci", text=f"skipped: {reason}"))
-    write_skipped(resources)
-    return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+    inputs = around.inputs
+    notices = (tell_skipped(config, resources, inputs, reason),) if inputs else ()
+    return Done(measured=None, annotations=notices, exit_code=ExitCode.DONE)
+
+
+def foretell(config: Config, resources: Resources, plan: Plan, around: Surroundings) -> str | None:
+    """Return where a measurement would be told on GitHub; None outside of it."""
+    return tell_dry(config, resources, _job(around, around.inputs, plan)) if around.inputs else None
 
 
 async def measure_and_tell(
@@ -192,7 +197,7 @@ async def measure_and_tell(
     activity, inputs, place = around.activity, around.inputs, plan.baseline
     if inputs is None:
         measured = await measure(config, resources, plan)
-        return Done(measured=measured, told=None, exit_code=measured.exit_code)
+        return Done(measured=measured, exit_code=measured.exit_code)
     resources = replace(resources, hosts=inputs.secrets.hosts)
     for event in tell_permits(config, around):
         resources.listener(event)
@@ -208,20 +213,25 @@ async def measure_and_tell(
     if plan.part.shard is not None:
         await ask_and_tell(config, resources, plan)
         has_result.set()
-        return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+        return Done(measured=None, exit_code=ExitCode.DONE)
     measured = await measure(config, resources, plan, shortens=inputs.publishing.shortens)
     has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
         raise Interrupted("interrupted; the reports are written, and GitHub is not told")
-    job = Job(activity=activity, inputs=inputs, workspace=around.workspace, head=plan.origin.commit)
+    job = _job(around, inputs, plan)
     is_kept = keep_baseline(config, resources, plan, around, measured)
     told = tell_github(config, resources, measured, job)
     code = measured.exit_code
     has_failed = told.comment_failed and inputs.publishing.is_comment_required
     if not code and (has_failed or not is_kept):
         code = ExitCode.PUBLISH
-    return Done(measured=measured, told=told, exit_code=code)
+    return Done(measured=measured, annotations=told.annotations, exit_code=code)
+
+
+def _job(around: Surroundings, inputs: Inputs, plan: Plan) -> Job:
+    head, workspace = plan.origin.commit, around.workspace
+    return Job(activity=around.activity, inputs=inputs, workspace=workspace, head=head)
 
 
 def _folders(config: Config, around: Surroundings, options: Options) -> tuple[Path, Path]:

@@ -360,12 +360,27 @@ def test_ci__a_fork_without_keys_is_skipped(place: Checkout) -> None:
     done = lm_eval_so("ci", cwd=place.folder, environ=environ)
     assert done.returncode == 0, done.stderr
     assert place.outputs()["verdict"] == "skipped"
+    assert "::notice title=ci::skipped: OPENAI_API_KEY is empty" in done.stderr
+    summary = (place.folder.parent / "summary").read_text(encoding="utf-8")
+    assert summary.startswith("### ⚪ 건너뛰어 측정하지 않았습니다: OPENAI_API_KEY is empty")
     assert len(place.bot.requests) == asked
     failing = lm_eval_so(
         "ci", cwd=place.folder, environ={**environ, "INPUT_ON_MISSING_SECRETS": "fail"}
     )
     assert failing.returncode == 2
     assert place.outputs()["verdict"] == "error"
+
+
+def test_ci__a_dry_run_says_where_the_comment_would_go(place: Checkout) -> None:
+    asked = len(place.bot.requests)
+    for more, told in [({}, "on #7"), ({"INPUT_COMMENT": "never"}, "none is written by this step")]:
+        done = lm_eval_so("ci", "--dry-run", cwd=place.folder, environ=place.environ(**more))
+        assert done.returncode == 0, done.stderr
+        assert f"{told}; suite_id evaluate.yml/evaluate/shop\n" in done.stdout
+        assert "to ask" in done.stdout
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("skipped", "true")
+    assert (len(place.bot.requests), place.hub.calls("POST", "PATCH")) == (asked, [])
 
 
 HTTP = """\

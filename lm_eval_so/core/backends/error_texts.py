@@ -29,7 +29,10 @@ TEXTS: Mapping[Case, tuple[str, str | None]] = {
         "the endpoint refuses the request ({status}: {told})",
         "either {blamed}, or a firewall refuses what was sent",
     ),
-    Case.KEY_REFUSED: ("the endpoint refused {key} ({status}: {told})", None),
+    Case.KEY_REFUSED: (
+        "the endpoint refused {key} ({status}: {told})",
+        "check it: it is wrong or revoked, or of another account or endpoint",
+    ),
     Case.KEY_MISSING: (
         "the endpoint wants a key ({status}: {told})",
         "set backend.options.api_key_env to the variable that holds it",

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.enums import RunStatus, Verdict
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Problem, UsageError, Where
 from lm_eval_so.pipeline.github.baseline_place import is_brought
-from lm_eval_so.pipeline.github.publish import write_last
+from lm_eval_so.pipeline.github.step_outputs import write_last
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.answers import ask_shard
 from lm_eval_so.pipeline.measure.plan import AskedPart, Plan

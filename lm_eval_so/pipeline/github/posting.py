@@ -49,6 +49,19 @@ class Job:
         has_pull = activity.pull is not None or activity.has_lost_number
         return has_pull or activity.pull_branch is not None or by_number
 
+    @property
+    def place(self) -> str:
+        """Place of the comment in words, found without a request."""
+        activity, publishing = self.activity, self.inputs.publishing
+        if publishing.comment is CommentMode.NEVER or self.inputs.matrix.shard is not None:
+            return "none is written by this step"
+        if not self.has_place:
+            return "none: the event has no pull request"
+        number = activity.pull or (publishing.pr_number if activity.takes_pull_number else None)
+        if number is None:
+            return f"on the open pull request of {activity.pull_branch}"
+        return f"on #{number}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:

@@ -3,7 +3,7 @@
 Measured first, published last: a GitHub that does not answer never loses a measurement.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,30 +16,37 @@ from lm_eval_so.action.outputs import (
     add_to_summary,
     annotations,
     outputs_of,
-    write_outputs,
     write_summary,
 )
 from lm_eval_so.action.target import is_wanted, regressed_in
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import prose
 from lm_eval_so.pipeline.github.posting import (
-    STAGE,
     About,
     Job,
     before_text,
     comment_on,
     to_summary,
 )
+from lm_eval_so.pipeline.github.step_outputs import tell_dry, tell_skipped, write_last, write_to
 from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
-__all__ = ["Job", "Told", "make_bodies", "style_of", "tell_github", "write_skipped"]
+__all__ = [
+    "Job",
+    "Told",
+    "make_bodies",
+    "style_of",
+    "tell_dry",
+    "tell_github",
+    "tell_skipped",
+    "write_last",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,27 +161,6 @@ def _summaries(measured: Measured, bodies: Bodies) -> Iterator[str]:
         if path.name == "report.md":
             yield path.read_text(encoding="utf-8")
     yield from (bodies(level) for level in range(LEVELS))
-
-
-def write_to(environ: Mapping[str, str], outputs: Outputs) -> str | None:
-    """Write the Action's outputs, where GitHub takes them; return why that fails, or None."""
-    if file := environ.get("GITHUB_OUTPUT"):
-        try:
-            write_outputs(Path(file), outputs)
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
-
-
-def write_last(resources: Resources, outputs: Outputs) -> None:
-    """Write the outputs that stay, and warn if they cannot be: no result is lost by that."""
-    if reason := write_to(resources.environ, outputs):
-        resources.listener(Warned(stage=STAGE, text=f"no outputs: {reason}"))
-
-
-def write_skipped(resources: Resources) -> None:
-    """Write the outputs of an event for which nothing is measured."""
-    write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
 
 
 def _relative(path: Path | None, workspace: Path) -> str:

@@ -17,7 +17,7 @@ from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trus
 from lm_eval_so.pipeline.base.stored_reports import Store
 from lm_eval_so.pipeline.check import refuse_rules
 from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
-from lm_eval_so.pipeline.github.publish import write_to
+from lm_eval_so.pipeline.github.step_outputs import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
 

@@ -25,9 +25,11 @@ from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Listener, Warned
-from lm_eval_so.errors import Interrupted, Problem, UsageError, problems_of
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.errors import BudgetSpent, Interrupted, Problem, UsageError, problems_of
 from lm_eval_so.pipeline.github.posting import STAGE, About, Job, before_text, comment_on
-from lm_eval_so.pipeline.github.publish import summarise, write_last
+from lm_eval_so.pipeline.github.publish import summarise
+from lm_eval_so.pipeline.github.step_outputs import write_last
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, known_of
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
@@ -60,19 +62,21 @@ def told_if_unmeasured(given: Invocation) -> Iterator[Event]:
     except (Exception, KeyboardInterrupt) as error:
         is_stop = isinstance(error, KeyboardInterrupt | Interrupted)
         if not (is_stop and has_result.is_set()):
-            _tell_safely(problems_of(error), given)
+            _tell_safely(error, given)
         raise
 
 
-def _tell_safely(problems: Sequence[Problem], given: Invocation) -> None:
+def _tell_safely(error: BaseException, given: Invocation) -> None:
+    # a budget that ended before the first answer decides as little as one that ended after it
+    verdict = Verdict.INCONCLUSIVE if isinstance(error, BudgetSpent) else Verdict.ERROR
     try:
-        _tell(problems, given)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - another error is on its way out, and decides
-        text = f"GitHub could not be told: {type(error).__name__}"
+        _tell(problems_of(error), Outputs(verdict=verdict), given)
+    except (Exception, KeyboardInterrupt) as another:  # noqa: BLE001 - the first is on its way out, and decides
+        text = f"GitHub could not be told: {type(another).__name__}"
         given.listener(Warned(stage=STAGE, text=text))
 
 
-def _tell(problems: Sequence[Problem], given: Invocation) -> None:
+def _tell(problems: Sequence[Problem], outputs: Outputs, given: Invocation) -> None:
     environ = given.environ
     workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
     inputs, activity = read_usable_inputs(environ, workspace=workspace), _activity(environ)
@@ -105,7 +109,7 @@ def _tell(problems: Sequence[Problem], given: Invocation) -> None:
             language=known.language,
         )
         published = comment_on(bodies, resources, job, about)
-    write_last(resources, Outputs(comment_url=published.url))
+    write_last(resources, replace(outputs, comment_url=published.url))
 
 
 def _activity(environ: Mapping[str, str]) -> Activity:

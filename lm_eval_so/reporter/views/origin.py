@@ -2,8 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.report import EvaluationReport
@@ -36,10 +35,6 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
     for name in ("metrics", "run"):
         if digest := experiment.fingerprints.get(name):
             yield words(f"fingerprint_{name}"), short_hash(digest, _DIGEST_DIGITS)
-    if hosts := ", ".join(
-        dict.fromkeys(_hosts([experiment.run_config, experiment.evaluator_config]))
-    ):
-        yield words("sent_to"), hosts
 
 
 def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
@@ -57,28 +52,6 @@ def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
         if name == "lm-eval-so" or (name.startswith(_OF_RUN) and here.get(told) == text):
             continue
         yield (told if told == name else words("of_run", name=told)), text
-
-
-def _hosts(value: object) -> Iterator[str]:
-    """Yield the hosts at which chatbot, simulated user and judges are reached, in a part of the settings."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key == "reach" and isinstance(inner, Mapping):
-                yield from filter(None, map(_host, inner.values()))
-            else:
-                yield from _hosts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _hosts(inner)
-
-
-def _host(address: object) -> str | None:
-    if not isinstance(address, str) or "://" not in address:
-        return None
-    try:
-        return urlsplit(address).hostname
-    except ValueError:  # half a bracket
-        return None
 
 
 def commands(report: EvaluationReport) -> str | None:

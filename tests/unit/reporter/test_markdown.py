@@ -256,17 +256,16 @@ def test_comment_body__reproduce_only_with_a_real_commit():
 
 def test_comment_body__says_who_got_the_questions_and_what_it_cost():
     given = report()
-    reach = {"base_url": "https://bot.example.com:8443/v1", "proxy": "http://[half", "api": "chat"}
-    judge = {"reach": {"base_url": "https://api.openai.com/v1", "headers": ["X-Key"]}}
     experiment = replace(
         given.experiment,
-        run_config={"backend": {"reach": reach}, "run": {"max_cost_usd": 5}},
-        evaluator_config={"metrics": [{"panel": [judge, judge]}]},
+        run_config={"run": {"max_cost_usd": 5}},
+        sent_to=("bot.example.com:8443", "api.openai.com"),
     )
     health = {key: replace(each, state="ok") for key, each in given.judges.items()}
     text = body(given=replace(given, experiment=experiment, judges=health))
     assert "judge `gpt-4.1` ·" in text
-    assert "sent to `bot.example.com, api.openai.com` ·" in text
+    assert "sent to `bot.example.com:8443, api.openai.com` ·" in text
+    assert text.count("sent to") == 1
     assert "This run USD 0.41 of USD 5.00 allowed · " in text
     assert "<summary>Judge health: ok</summary>" in text
 
@@ -416,7 +415,7 @@ PROBLEMS = [
     ),
     Problem(
         what="the endpoint refused the key in `OPENAI_API_KEY` (401: @octocat <img src=x>)",
-        hint="nothing else was sent",
+        hint="check it: it is wrong; nothing else was sent",
     ),
 ]
 

@@ -25,7 +25,10 @@ WORDED = {
         "the endpoint refuses the request (403: {no})",
         "either the key in KEY may not do this, or a firewall refuses what was sent",
     ),
-    Case.KEY_REFUSED: ("the endpoint refused the key in KEY (403: {no})", None),
+    Case.KEY_REFUSED: (
+        "the endpoint refused the key in KEY (403: {no})",
+        "check it: it is wrong or revoked, or of another account or endpoint",
+    ),
     Case.KEY_MISSING: (
         "the endpoint wants a key (403: {no})",
         "set backend.options.api_key_env to the variable that holds it",

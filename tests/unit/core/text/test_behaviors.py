@@ -336,15 +336,19 @@ CASES = [(f, text, True) for f, yes, _ in TABLES for text in yes] + [
 ]
 
 
-@pytest.mark.parametrize(("does", "text", "expected"), CASES)
-def test_behaviors__labelled_sentence(does, text, expected):
-    assert does(text) is expected
+def test_behaviors__labelled_sentences():
+    wrong = [(does, text) for does, text, expected in CASES if does(text) is not expected]
+    assert not wrong
 
 
-@pytest.mark.parametrize(("does", "text", "expected"), CASES[::7])
-def test_behaviors__form_and_spacing_do_not_matter(does, text, expected):
-    assert does(unicodedata.normalize("NFD", text)) is expected
-    assert does(text.replace(" 수 없", "수 없")) is expected
+def test_behaviors__form_and_spacing_do_not_matter():
+    others = [
+        (does, other, expected)
+        for does, text, expected in CASES
+        for other in (unicodedata.normalize("NFD", text), text.replace(" 수 없", "수 없"))
+    ]
+    wrong = [(does, other) for does, other, expected in others if does(other) is not expected]
+    assert not wrong
 
 
 def test_is_refusal__only_at_the_beginning():

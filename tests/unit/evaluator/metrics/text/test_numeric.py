@@ -131,9 +131,11 @@ ALIKE = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), [*ALIKE, *((b, a) for a, b in ALIKE)])
-def test_numeric_match__the_same_number(one: str, other: str) -> None:
-    assert NumericMatch().score(a_sample(expected=one), a_run(other)).value == 1
+def test_numeric_match__the_same_number() -> None:
+    both = [*ALIKE, *((b, a) for a, b in ALIKE)]
+    metric = NumericMatch()
+    values = {pair: metric.score(a_sample(expected=pair[0]), a_run(pair[1])).value for pair in both}
+    assert values == dict.fromkeys(both, 1)
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,21 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
 
 
+def look_first(
+    comparison: Comparison, report: EvaluationReport | None, language: Language
+) -> Iterator[str]:
+    """Yield which cases score low or have no answer, where no baseline tells which got worse."""
+    if report is None or comparison.baseline.source != "none":
+        return
+    low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
+    if low:
+        names = [own.get(each, each) for each in low[:MOST_FIRST]]
+        ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
+        of = len({*report.samples.ids})
+        figures = {"n": count(len(low)), "of": count(of), "ids": ids}
+        yield say("report.look_first", language, figures)
+
+
 def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:
     """Yield how many tests of a report nobody reviewed, if there are some."""
     dataset = report.experiment.dataset if report else None

@@ -7,7 +7,12 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases, warning_sentences
-from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
+from lm_eval_so.core.words.first_cases import (
+    after_cases,
+    first_cases,
+    look_first,
+    unreviewed,
+)
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
@@ -45,6 +50,7 @@ def verdict_view(
         lines=(
             *after_cases(comparison, language),
             *([rules.verdicts] if rules and rules.is_open else []),
+            *look_first(comparison, report, language),
             *unreviewed(report, language),
         ),
         rules=rules,

@@ -85,8 +85,8 @@ class Activity:
     takes_pull_number: bool = False
     """Whether the input `pr_number` may name the pull request."""
     is_proposal: bool = False
-    """Whether the checkout is only proposed (a pull request, a merge group), so that a baseline in
-    it does not count."""
+    """Whether the checkout is only proposed (a pull request, a merge group, a branch beside the default
+    one), so that a baseline in it does not count, nor do its rules."""
     may_be_baseline: bool = False
     """Whether a report of this event may become a baseline."""
     code_of: Literal["repository", "dependabot", "fork"] = "repository"
@@ -293,6 +293,7 @@ def _push(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, A
     is_branch = ref.startswith("refs/heads/")
     return {
         "base": Base(rule=BaseRule.MERGE_BASE, ref=default),
+        "is_proposal": is_branch,
         "pull_branch": f"{owner}:{branch}" if owner and is_branch else None,
     }
 
@@ -305,7 +306,8 @@ def _dispatch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[st
             "may_be_baseline": True,
             "takes_pull_number": True,
         }
-    return {"base": Base(rule=BaseRule.MERGE_BASE, ref=default), "takes_pull_number": True}
+    base = Base(rule=BaseRule.MERGE_BASE, ref=default)
+    return {"base": base, "is_proposal": True, "takes_pull_number": True}
 
 
 def _schedule(environ: Mapping[str, str], _: Mapping[str, Any]) -> dict[str, Any]:

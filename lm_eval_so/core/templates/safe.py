@@ -72,6 +72,8 @@ def cut(text: str, graphemes: int) -> str:
     text = normalise(text)
     if len(text) <= graphemes:
         return text
+    if text.isascii():  # each character is a cluster
+        return f"{text[:graphemes]}… (+{len(text) - graphemes:,})"
     kept, units, end = 0, 0, 0
     for match in _CLUSTER.finditer(text):
         units += 1 + (len(match[0]) - 1) // _CLUSTER_UNIT

@@ -30,7 +30,9 @@ _LADDERS: Mapping[str, tuple[JsonValue, ...]] = {
 }
 """Values of a key, from the one by which most passes."""
 _MORE_IS_LOOSER = frozenset({"confirm", "of", "margin", "max", "max_increase"})
-_LESS_IS_LOOSER = frozenset({"alpha", "right", "min", "repeats"})
+_BUDGETS = ("max_cost_usd", "max_requests", "max_time_s")
+"""Keys of `run` that end it early; without one all is measured."""
+_LESS_IS_LOOSER = frozenset({"alpha", "right", "min", "repeats", *_BUDGETS})
 _BOTH_WAYS = frozenset({"alpha"})
 """Keys of which more proves a fall sooner, and a pass, too."""
 _NONE_IS_LOOSEST = frozenset({"min", "max", "margin", "must", "path", "anchor"})
@@ -39,6 +41,8 @@ _BESIDE = frozenset({"metrics", "accept"})
 """Keys of the gate that are no single setting, or that a pull request may bring."""
 _HIDDEN = frozenset({"options", "panel"})
 """Keys whose values may hold an address with a password."""
+RUN_RULES = ("repeats", *_BUDGETS, "batch_discount")
+"""Keys of `run` that are rules: how much is measured, what may be spent, and what a batch costs."""
 _NO_LIMITS = GateMetricSection().model_dump(mode="json")
 _LONGEST_VALUE = 60
 _FILE = re.compile(r"[^\n\r\0]{1,200}\.\w{1,8}")
@@ -50,7 +54,7 @@ def config_changes(
     margins: Mapping[str, float] | None = None,
     redact: Callable[[str], str] = str,
 ) -> tuple[RuleChange, ...]:
-    """Return the settings that differ in gate, baseline, repeats and metrics, the looser ones first.
+    """Return the settings that differ in suite, gate, baseline, the rules of `run` and metrics, the looser ones first.
 
     Args:
         base: Config of the base commit, with its files.
@@ -63,7 +67,12 @@ def config_changes(
         _of_gate(base.gate, head.gate, margins or {}),
         _setting("suite", base.suite, head.suite),
         _of_mappings("baseline", *baselines),
-        _setting("run.repeats", base.run.repeats, head.run.repeats),
+        *(
+            _setting(f"run.{key}", getattr(base.run, key), getattr(head.run, key))
+            for key in RUN_RULES
+        ),
+        _of_simulator(base, head),
+        _setting("backend.options.price", *map(_price, (base, head))),
         _of_metrics(base, head),
     )
     return in_order(_readable(change, redact) for change in found)
@@ -118,9 +127,22 @@ def _of_metrics(base: Config, head: Config) -> Iterator[RuleChange]:
         yield from _of_mappings(f"metrics.{key}", *map(_dumped, (metric, other)))
         for file in dict.fromkeys([*_files(metric), *_files(other)]):
             if base.read_for(key, Path(file)) != head.read_for(key, Path(file)):
-                yield RuleChange(kind="file", effect="other", key=file, metric=key)
+                yield RuleChange(kind="file", effect="other", key=as_value(file), metric=key)
     for key in now:
         yield RuleChange(kind="metric_added", effect="tighter", key=key)
+
+
+def _price(config: Config) -> JsonValue:
+    """Return the price of the chatbot as the config has it: what it costs is measured by that."""
+    return config.backend.options.get("price") if config.backend else None
+
+
+def _of_simulator(base: Config, head: Config) -> Iterator[RuleChange]:
+    """Yield how main's simulated user differs; where main has none, one is what new cases need."""
+    if base.run.simulator is not None:
+        now = head.run.simulator
+        before = base.run.simulator.model_dump(mode="json")
+        yield from _of_mappings("run.simulator", before, now.model_dump(mode="json") if now else {})
 
 
 def _files(metric: MetricSection) -> Iterator[str]:
@@ -134,7 +156,7 @@ def _files(metric: MetricSection) -> Iterator[str]:
 
 def _of_mappings(prefix: str, before: Facts, now: Facts) -> Iterator[RuleChange]:
     for name in dict.fromkeys([*before, *now]):
-        key = f"{prefix}.{name}" if prefix else name
+        key = f"{prefix}.{as_value(name)}" if prefix else name
         old, new = before.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict) and name != "options":
             yield from _of_mappings(key, old, new)
@@ -159,8 +181,8 @@ def _effect(name: str, before: JsonValue, now: JsonValue) -> Effect:
     ladder = _LADDERS.get(name, ())
     if before in ladder and now in ladder:
         return _looser_if(ladder.index(now) < ladder.index(before))
-    if name in _NONE_IS_LOOSEST and None in (before, now):
-        return _looser_if(now is None)
+    if None in (before, now) and name in _NONE_IS_LOOSEST.union(_BUDGETS):
+        return _looser_if((now is None) is (name in _NONE_IS_LOOSEST))
     if not (isinstance(before, int | float) and isinstance(now, int | float)):
         return "other"
     if name in _MORE_IS_LOOSER:
@@ -184,14 +206,19 @@ def _looser_if(is_looser: bool) -> Effect:
     return "looser" if is_looser else "tighter"
 
 
+def as_value(text: str) -> str:
+    """Return a text of a config as it stands among words of ours: several words in quotes, so that none says more."""
+    return json.dumps(text, ensure_ascii=False) if len(text.split()) != 1 else text
+
+
 def _text(value: JsonValue) -> str | None:
     if value is None or value == []:
         return None
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
+        return ", ".join(f"{as_value(key)} {_text(each)}" for key, each in value.items())
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return ", ".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return ", ".join(as_value(str(each)) for each in value)
+    return as_value(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _readable(change: RuleChange, redact: Callable[[str], str]) -> RuleChange:

@@ -1,4 +1,4 @@
-"""The rules of a measurement: main's gate, metrics, baseline and repeats over what a pull request brings.
+"""The rules of a measurement: main's gate, metrics, baseline, repeats, budgets and simulated user over what a pull request brings.
 
 Code is never main's: where a metric's plugin was changed, its fingerprint is another one, and the metric is
 incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is incomparable, too,
@@ -23,13 +23,15 @@ from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
 from lm_eval_so.pipeline.rules.case_list import Cases, MainCases, main_cases
 from lm_eval_so.pipeline.rules.metric_code import changed_code
-from lm_eval_so.pipeline.rules.rule_changes import config_changes
+from lm_eval_so.pipeline.rules.rule_changes import RUN_RULES, config_changes
 
 Limits = Mapping[str, GateMetricSection]
 _OF_METRIC = re.compile(r"metrics\[(\d+)\]")
 _QUARANTINE = "quarantine"
 _SECTIONS = frozenset({"suite", "metrics", "gate", "baseline"})
 """Sections of the config that are main's as a whole; by the suite a stored baseline is found."""
+_SIMULATOR = "simulator"
+_USER: Path_ = ("run", _SIMULATOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,8 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     known = {metric.id for metric in main.metrics}
     chosen += [(head, place) for key, place in own.items() if key not in known]
     metrics = _together(chosen, main)
-    run = head.run.model_copy(update={"repeats": main.run.repeats})
+    keys = {*RUN_RULES} | ({_SIMULATOR} if main.run.simulator else set())
+    run = head.run.model_copy(update={key: getattr(main.run, key) for key in keys})
     gate = _gate(main, head, unmeasured)
     update = {"suite": main.suite, "metrics": metrics, "gate": gate, "run": run}
     update["baseline"] = main.baseline
@@ -199,11 +202,14 @@ def _located(head: Config, main: Config, metrics: Sequence[tuple[Config, int]]) 
     """Return the values of both files, the places that the head's has, and the texts that variables replaced."""
     to = {(config is main, old): new for new, (config, old) in enumerate(metrics)}
 
+    has_user = main.run.simulator is not None
+
     def moved(path: Path_, *, is_main: bool) -> Path_ | None:
         if path[:1] == ("metrics",) and len(path) > 1 and isinstance(path[1], int):
             place = to.get((is_main, path[1]))
             return None if place is None else ("metrics", place, *path[2:])
-        return path if (not _SECTIONS.isdisjoint(path[:1])) is is_main else None
+        of_main = not _SECTIONS.isdisjoint(path[:1]) or (has_user and path[:2] == _USER)
+        return path if of_main is is_main else None
 
     written = {
         at: text
@@ -219,5 +225,8 @@ def _located(head: Config, main: Config, metrics: Sequence[tuple[Config, int]]) 
     given = head.located.values
     values = {key: each for key, each in given.items() if key not in _SECTIONS}
     values |= {key: each for key, each in main.located.values.items() if key in _SECTIONS}
+    if has_user:
+        told = main.located.values["run"][_SIMULATOR]
+        values["run"] = {**(given.get("run") or {}), _SIMULATOR: told}
     values["metrics"] = [config.located.values["metrics"][place] for config, place in metrics]
     return replace(head.located, values=values, written=written, places=places)

@@ -98,6 +98,7 @@ def test_find_activity__other_events(
     rule, commit, branch = base
     assert activity.base == Base(rule=BaseRule(rule), commit=commit, ref=branch)
     assert activity.may_be_baseline is may_be_baseline
+    assert activity.is_proposal is not may_be_baseline
     assert activity.pull_branch == pull_branch
     assert activity.takes_pull_number is takes_pull_number
     assert (activity.pull, activity.head, activity.skip) == (None, MERGE, None)
@@ -106,7 +107,7 @@ def test_find_activity__other_events(
 def test_find_activity__pushed_tag_has_no_pull_request():
     activity = find("push", {"repository": REPOSITORY}, GITHUB_REF="refs/tags/v1")
     assert activity.pull_branch is None
-    assert activity.may_be_baseline is False
+    assert (activity.may_be_baseline, activity.is_proposal) == (False, False)
 
 
 def test_find_activity__deleted_branch_is_skipped():

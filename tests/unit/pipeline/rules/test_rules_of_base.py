@@ -26,6 +26,7 @@ from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.measure.answers import plan_answers
 from lm_eval_so.pipeline.measure.measure import measure
 from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.rules.rule_changes import config_changes
 from lm_eval_so.pipeline.rules.take_rules import take_rules
 
 Values = dict[str, Any]
@@ -274,6 +275,13 @@ LOOSENED = {
     "repeats": Loosening({"run": {"repeats": 2}}, {}, "run.repeats 2 → 1", own=None),
     "expected": Loosening({}, {}, "2 cases edited, so not compared", lines=changed(FEW, expected="틀림"), own=None),
     "parameter": Loosening({}, {}, "1 case edited, so not compared", lines=changed(ONE, metrics={"exact_match": {"profile": "answer"}}), own=None),
+    "a budget": Loosening(
+        {"run": {"max_requests": 200}},
+        {"run": {"max_requests": 33}},
+        "run.max_requests 200 → 33",
+        wrong=range(30, N),
+        own=None,
+    ),
     "other suite": Loosening({}, {"suite": "other"}, "suite shop → other", own=None),
     "rules": Loosening({}, {"gate": {"rules": "head"}}, "gate.rules base → head", own=None),
 }  # fmt: skip
@@ -545,7 +553,10 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     calibration = {"calibration": "calibration.json"}
     judge = {**JUDGE, "judge": calibration, "params": {"rubric": "${TONE}", "labels": ["good", "bad"]}}  # fmt: skip
     gate = {"stop": "pass", "claim": "these", "broken": "off"}
-    main = settings(metrics=["exact_match", judge], gate=gate, run={"repeats": 2})
+    user = {"backend": {"name": "scripted", "options": {"default": "${TONE}"}}, "template": "ko"}
+    main = settings(
+        metrics=["exact_match", judge], gate=gate, run={"repeats": 2, "simulator": user}
+    )
     team.write(main, (), samples())
     kappa = '{"schema": "lm-eval-so/calibration/1", "metric": "helpful", "kappa": %s}'
     (team.folder / "calibration.json").write_text(kappa % "0.9")
@@ -554,7 +565,17 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     (team.folder / "calibration.json").write_text(kappa % "0.1")
     mine = {"name": "contains", "params": {"boundary": "${BOUNDARY}"}}
     head = team.write(
-        settings(metrics=[mine], system="Be brief.", run={"executor": "batch"}), ONE, samples()
+        settings(
+            metrics=[mine],
+            system="Be brief.",
+            run={
+                "executor": "batch",
+                "max_cost_usd": 500,
+                "simulator": {"backend": {"name": "${BOUNDARY}"}},
+            },
+        ),
+        ONE,
+        samples(),
     )
     base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
     source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
@@ -567,7 +588,14 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     written = {at: each.text for at, each in found.located.written.items()}
     assert written[("metrics", 1, "params", "rubric")] == "${TONE}"
     assert written[("metrics", 2, "params", "boundary")] == "${BOUNDARY}"
-    assert len(written) == 2
+    assert written[("run", "simulator", "backend", "options", "default")] == "${TONE}"
+    assert len(written) == 3
+    assert found.run.simulator is not None
+    assert found.run.simulator.template == "ko"
+    assert found.run.max_cost_usd is None
+    told = [change_text(each, Language.EN) for each in config_changes(rules.main or head, head)]
+    assert "run.simulator.template ko → en" in told
+    assert "run.max_cost_usd none → 500.0" in told
     text = found.read_for("helpful", Path("calibration.json"))
     assert text == kappa % "0.9"
 

@@ -23,6 +23,7 @@ from broken import SETS, percent, table
 from lm_eval_so.comparator.baseline.find import Place
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.git import files_of
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.measure.measure import measure
@@ -114,7 +115,7 @@ def play(folder: Path, base: str, server: ChatServer, bot: Bot, k: int) -> Compa
     out = folder / "out"
     measured("main.yaml", Plan(run=out / "base", reports=out / "before", fresh=True), k)
     bot.is_later = True
-    control = ControlSource(file=folder / "lm-eval-so.yaml", environ=environ, base=base)
+    control = ControlSource(file=folder / "lm-eval-so.yaml", environ=environ, base=files_of(base))
     plan = Plan(
         run=out / "run",
         reports=out / "now",

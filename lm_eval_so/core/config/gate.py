@@ -59,7 +59,7 @@ class GateSection(Section):
     stops early."""
     rules: Literal["base", "head", "strict"] = "base"
     """Rules that decide on a pull request, as the base commit has this key. base: those of the base commit
-    (gate, metrics, baseline, run.repeats, quarantine, test cases), while accept entries of the pull request
+    (suite, gate, metrics, baseline, repeats and budgets of run, quarantine, test cases), while accept entries of the pull request
     count; strict: these do not count either; head: those that the pull request brings."""
     on_inconclusive: Policy = Policy.WARN
     """fail exits 3; warn exits 0 with a warning, pass without."""

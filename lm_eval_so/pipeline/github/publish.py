@@ -124,7 +124,11 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
             regressed=regressed_in(comparison),
             language=config.language,
         )
-        published = comment_on(bodies, resources, job, about)
+        try:
+            published = comment_on(bodies, resources, job, about)
+        except KeyboardInterrupt:  # the step ends as stopped, so it did not pass
+            write_last(resources, replace(outputs, passed=False))
+            raise
     outputs = replace(
         outputs, comment_url=published.url, comment_file_written=wanted and not published.url
     )

@@ -94,9 +94,10 @@ def _files_of(kinds: Iterable[type]) -> Iterator[Path]:
 
 
 def _names(value: JsonValue) -> Iterator[str]:
-    """Yield the words of options that may name a file: as of `python judge.py`, or `judge.py:ask`."""
+    """Yield the words of options that may name a file: as of `python judge.py`, `judge.py:ask` or `my judge.jsonl`."""
     if isinstance(value, str):
-        yield from (word for word in re.split(r"[\s:\0]+", value) if 0 < len(word) <= _LONGEST_NAME)
+        words = {value.replace("\0", ""), *re.split(r"[\s:\0]+", value)}
+        yield from (word for word in words if 0 < len(word) <= _LONGEST_NAME)
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
             yield from _names(each)

@@ -41,8 +41,8 @@ _BESIDE = frozenset({"metrics", "accept"})
 """Keys of the gate that are no single setting, or that a pull request may bring."""
 _HIDDEN = frozenset({"options", "panel"})
 """Keys whose values may hold an address with a password."""
-RUN_RULES = ("repeats", *_BUDGETS)
-"""Keys of `run` that are rules: how much is measured at least, and spent at most."""
+RUN_RULES = ("repeats", *_BUDGETS, "batch_discount")
+"""Keys of `run` that are rules: how much is measured, what may be spent, and what a batch costs."""
 _NO_LIMITS = GateMetricSection().model_dump(mode="json")
 _LONGEST_VALUE = 60
 _FILE = re.compile(r"[^\n\r\0]{1,200}\.\w{1,8}")
@@ -72,6 +72,7 @@ def config_changes(
             for key in RUN_RULES
         ),
         _of_simulator(base, head),
+        _setting("backend.options.price", *map(_price, (base, head))),
         _of_metrics(base, head),
     )
     return in_order(_readable(change, redact) for change in found)
@@ -126,9 +127,14 @@ def _of_metrics(base: Config, head: Config) -> Iterator[RuleChange]:
         yield from _of_mappings(f"metrics.{key}", *map(_dumped, (metric, other)))
         for file in dict.fromkeys([*_files(metric), *_files(other)]):
             if base.read_for(key, Path(file)) != head.read_for(key, Path(file)):
-                yield RuleChange(kind="file", effect="other", key=file, metric=key)
+                yield RuleChange(kind="file", effect="other", key=as_value(file), metric=key)
     for key in now:
         yield RuleChange(kind="metric_added", effect="tighter", key=key)
+
+
+def _price(config: Config) -> JsonValue:
+    """Return the price of the chatbot as the config has it: what it costs is measured by that."""
+    return config.backend.options.get("price") if config.backend else None
 
 
 def _of_simulator(base: Config, head: Config) -> Iterator[RuleChange]:
@@ -150,7 +156,7 @@ def _files(metric: MetricSection) -> Iterator[str]:
 
 def _of_mappings(prefix: str, before: Facts, now: Facts) -> Iterator[RuleChange]:
     for name in dict.fromkeys([*before, *now]):
-        key = f"{prefix}.{name}" if prefix else name
+        key = f"{prefix}.{as_value(name)}" if prefix else name
         old, new = before.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict) and name != "options":
             yield from _of_mappings(key, old, new)
@@ -200,14 +206,19 @@ def _looser_if(is_looser: bool) -> Effect:
     return "looser" if is_looser else "tighter"
 
 
+def as_value(text: str) -> str:
+    """Return a text of a config as it stands among words of ours: several words in quotes, so that none says more."""
+    return json.dumps(text, ensure_ascii=False) if len(text.split()) != 1 else text
+
+
 def _text(value: JsonValue) -> str | None:
     if value is None or value == []:
         return None
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
+        return ", ".join(f"{as_value(key)} {_text(each)}" for key, each in value.items())
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return ", ".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return ", ".join(as_value(str(each)) for each in value)
+    return as_value(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _readable(change: RuleChange, redact: Callable[[str], str]) -> RuleChange:

@@ -20,7 +20,7 @@ from lm_eval_so.errors import InputError
 from lm_eval_so.evaluator.binding.bind import sound_metrics
 from lm_eval_so.pipeline.rules.case_list import MOST_NAMED
 from lm_eval_so.pipeline.rules.metric_code import with_code
-from lm_eval_so.pipeline.rules.rule_changes import Effect, config_changes, in_order
+from lm_eval_so.pipeline.rules.rule_changes import Effect, as_value, config_changes, in_order
 from lm_eval_so.pipeline.rules.take_rules import Rules
 
 Compare = Callable[[Config, EvaluationReport], Comparison]
@@ -197,7 +197,7 @@ def _changes(rules: Rules, report: EvaluationReport, resources: Resources) -> It
         told = one_line(redact(why), _LONGEST_WHY)
         yield RuleChange(kind="metric_unmeasured", effect="other", key=key, base=told)
     for key, (file, _) in rules.code.items():
-        yield RuleChange(kind="file", effect="other", key=file.name, metric=key)
+        yield RuleChange(kind="file", effect="other", key=as_value(file.name), metric=key)
     yield from _of_quarantine(rules, resources)
     yield from rules.cases.changes if rules.cases else ()
 

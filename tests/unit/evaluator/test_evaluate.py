@@ -228,6 +228,8 @@ def test_evaluate__sync_and_async_metrics_give_the_same_bytes(tmp_path: Path) ->
     for report in reports:
         report["experiment"]["evaluator_config"]["metrics"][0].pop("name")
         report["experiment"]["fingerprints"].pop("evaluator_config")
+        [code] = report["experiment"].pop("own_code")
+        assert "IsPolite" in code
     assert len({json.dumps(report) for report in reports}) == 1
 
 

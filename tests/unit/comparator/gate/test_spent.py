@@ -47,6 +47,8 @@ def unjudged(n):
         (cut(110), {"on_inconclusive": "fail"}, "inconclusive", "budget", 3),
         (cut(119), {}, "inconclusive", "budget", 0),
         (cut(N), {}, "pass", None, 0),
+        (cut(95), {"metrics": {}}, "inconclusive", "budget", 3),
+        (cut(110), {"metrics": {}}, "inconclusive", "budget", 0),
         # proven with the rows that are missing at their best
         (cut(116, wrong=40), {}, "regression", None, 1),
         (cut(110, failed=20), {}, "error", "error_rate", 3),

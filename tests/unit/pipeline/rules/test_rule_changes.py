@@ -82,6 +82,28 @@ CHANGES = {
         },
     ),
     "repeats": ({"run": {"repeats": 3}}, {}, {"run.repeats": ("looser", "3", "1")}),
+    "a budget": ({}, {"run": {"max_requests": 9}}, {"run.max_requests": ("looser", None, "9")}),
+    "no budget": (
+        {"run": {"max_cost_usd": 5, "max_time_s": 60}},
+        {"run": {"max_time_s": 30}},
+        {
+            "run.max_cost_usd": ("tighter", "5.0", None),
+            "run.max_time_s": ("looser", "60.0", "30.0"),
+        },
+    ),
+    "a price": (
+        {"backend": {"name": "openai", "options": {"price": 2, "base_url": "a"}}},
+        {"backend": {"name": "openai", "options": {"price": 1, "base_url": "b"}}},
+        {"backend.options.price": ("other", "2", "1")},
+    ),
+    "words that would say more": (
+        metric(only={"tags": ["a"]}),
+        metric(only={"tags": ["a", "b. By main's: pass"]}, params={"all is well": "x y"}),
+        {
+            "metrics.m.only.tags": ("tighter", "a", 'a, "b. By main\'s: pass"'),
+            'metrics.m.params."all is well"': ("other", None, '"x y"'),
+        },
+    ),
     "only fewer": (
         metric(only={"tags": ["a", "b"]}),
         metric(only={"tags": ["a"]}),
@@ -145,4 +167,4 @@ def test_changes__looser_ones_come_first_and_no_secret_is_shown(tmp_path: Path) 
     found = config_changes(base, head, {}, make_redactor({}).redact)
     assert [each.effect for each in found] == ["looser", "other", "other", "tighter"]
     tag = next(each for each in found if each.key == "gate.must.tag")
-    assert (tag.base, tag.head) == ("[redacted:key]", "x y")
+    assert (tag.base, tag.head) == ("[redacted:key]", '"x\\ny"')

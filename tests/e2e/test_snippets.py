@@ -152,7 +152,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ends_well(lm_eval_so("evaluate", cwd=folder))
     shutil.copy(folder / "reports/report.json", folder / "baselines/support-qa.json")
     ends_well(lm_eval_so("compare", "reports/report.json", cwd=folder))
-    git("init", "-q", "--template=", cwd=folder)
+    git("init", "-q", cwd=folder)
     git("add", "-A", cwd=folder)
     git("commit", "-qm", "all of it", cwd=folder)
     git("repack", "-adq", cwd=folder)  # each place is a copy

@@ -45,7 +45,8 @@ class Checkout:
         return f"다른 답 {number}" if self.is_worse and number % 2 else f"답 {number}"
 
     def environ(self, **more: str) -> Mapping[str, str]:
-        head = self.hub_head
+        where = self.origin or self.folder
+        head, base, commit = git("rev-parse", "topic", "main", "HEAD", cwd=where).splitlines()
         payload = {
             "action": "synchronize",
             "pull_request": {
@@ -53,7 +54,7 @@ class Checkout:
                 "state": "open",
                 "head": {"sha": head, "repo": {"id": 1}},
                 "base": {
-                    "sha": git("rev-parse", "main", cwd=self.origin or self.folder),
+                    "sha": base,
                     "ref": "main",
                     "repo": {"id": 1},
                 },
@@ -67,7 +68,7 @@ class Checkout:
             "GITHUB_EVENT_PATH": str(self.folder.parent / "event.json"),
             "GITHUB_REPOSITORY": "o/r",
             "GITHUB_API_URL": self.hub.url,
-            "GITHUB_SHA": git("rev-parse", "HEAD", cwd=self.origin or self.folder),
+            "GITHUB_SHA": commit,
             "GITHUB_RUN_ID": "6",
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_JOB": "evaluate",
@@ -92,7 +93,7 @@ class Checkout:
         git("update-ref", "refs/pull/7/merge", "HEAD", cwd=self.folder)
         folder = self.folder.parent / "workspace"
         folder.mkdir()
-        git("init", "-q", "--template=", cwd=folder)
+        git("init", "-q", cwd=folder)
         git("remote", "add", "origin", self.folder.as_uri(), cwd=folder)
         local = f"refs/remotes/{ref.removeprefix('refs/').removeprefix('heads/')}"
         wanted = [f"+{ref}:{local}"]
@@ -148,7 +149,7 @@ def _made_once() -> TemporaryDirectory[str]:
         assert done.returncode == 0, done.stderr
         (folder / "baselines").mkdir()
         (folder / "reports/report.json").rename(folder / "baselines/shop.json")
-        git("init", "-q", "--template=", cwd=folder)
+        git("init", "-q", cwd=folder)
         git("add", "-A", cwd=folder)
         git("commit", "-qm", "base", cwd=folder)
         git("checkout", "-qb", "topic", cwd=folder)

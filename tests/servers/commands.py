@@ -17,6 +17,7 @@ _SETTINGS = (
     *("-c", "init.defaultBranch=main"),
     *("-c", "safe.directory=*"),
     *("-c", "maintenance.auto=false"),  # else most commands start another one at their end
+    *("-c", "init.templateDir="),  # or each repository gets a dozen examples of hooks
 )
 
 

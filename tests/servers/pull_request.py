@@ -53,7 +53,7 @@ class Pull:
         """Check it out as actions/checkout does; depth 0 is all."""
         folder = self.workspace
         folder.mkdir()
-        git("init", "-q", "--template=", cwd=folder)
+        git("init", "-q", cwd=folder)
         git("remote", "add", "origin", self.origin.as_uri(), cwd=folder)
         source = ref if ref.startswith("pull/") else f"heads/{ref}"
         wanted = [f"+refs/{source}:refs/remotes/{ref}"]
@@ -68,12 +68,13 @@ class Pull:
 
     @property
     def activity(self) -> Activity:
+        head, commit = self.run("rev-parse", "topic", "refs/pull/7/merge").splitlines()
         return Activity(
             event="pull_request",
             is_proposal=True,
             base=Base(rule=BaseRule.PULL_REQUEST, ref="main"),
-            head=self.run("rev-parse", "topic"),
-            commit=self.run("rev-parse", "refs/pull/7/merge"),
+            head=head,
+            commit=commit,
             pull=7,
         )
 
@@ -128,7 +129,7 @@ def _made_once() -> TemporaryDirectory[str]:
     """Make what each repository is a copy of; it is gone at the end of the process."""
     made = TemporaryDirectory()
     found = Pull(Path(made.name), Path())
-    found.run("init", "-q", "--template=")
+    found.run("init", "-q")
     found.write(PATH, GOOD)
     found.commit("main")
     found.run("checkout", "-qb", "topic")

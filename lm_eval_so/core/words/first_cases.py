@@ -203,8 +203,12 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
 def look_first(
     comparison: Comparison, report: EvaluationReport | None, language: Language
 ) -> Iterator[str]:
-    """Yield which cases score low or have no answer, where no baseline tells which got worse."""
-    if report is None or comparison.baseline.source != "none":
+    """Yield which cases score low or have no answer, in a first run, as no baseline tells which got worse.
+
+    Where a baseline should be and cannot be read, what is missing comes first.
+    """
+    baseline = comparison.baseline
+    if report is None or baseline.source != "none" or baseline.reason is not None:
         return
     low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
     if low:

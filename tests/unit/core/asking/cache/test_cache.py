@@ -305,14 +305,16 @@ def test_open_cache__many_make_the_file_at_once(tmp_path: Path):
 
 PROCESS = """
 import sys, pathlib
-sys.path[:0] = sys.argv[3:]
-from test_cache import ANSWER
+from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.cache.cache import open_cache
+from lm_eval_so.core.records.chat import ChatResponse
+from lm_eval_so.core.records.enums import RunStatus
+answer = Answer(status=RunStatus.OK, response=ChatResponse(text="3일 걸립니다"))
 cache = open_cache(pathlib.Path(sys.argv[1]), lambda text: sys.exit(text))
 for number in range(300):
     key = f"{int(sys.argv[2]) * 1000 + number:064x}"
     assert cache.get(key) is None
-    cache.put(key, ANSWER)
+    cache.put(key, answer)
     assert cache.get(key) is not None
 cache.close()
 """
@@ -320,10 +322,7 @@ cache.close()
 
 def test_open_cache__processes_at_once_on_one_file(path: Path):
     command = [sys.executable, "-c", PROCESS, str(path)]
-    processes = [
-        subprocess.Popen([*command, str(n), str(Path(__file__).parent)], stderr=subprocess.PIPE)
-        for n in range(4)
-    ]
+    processes = [subprocess.Popen([*command, str(n)], stderr=subprocess.PIPE) for n in range(4)]
     errors = [process.communicate()[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors
     assert look_into(path).entries == 1200
@@ -331,7 +330,7 @@ def test_open_cache__processes_at_once_on_one_file(path: Path):
 
 def test_put__killed_process_loses_no_more_than_what_waited(path: Path):
     code = PROCESS.replace("cache.close()", "import os; os.kill(os.getpid(), 9)")
-    command = [sys.executable, "-c", code, str(path), "0", str(Path(__file__).parent)]
+    command = [sys.executable, "-c", code, str(path), "0"]
     assert subprocess.run(command, check=False).returncode == -9
     assert 200 <= look_into(path).entries < 300
 

@@ -6,7 +6,7 @@ numbers, then the schema, then whether the two belong together.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -29,6 +29,7 @@ REPORT: Final = "report.json"
 FILES: Final = (COMPARISON, REPORT)
 """Names of the files in the artifact."""
 
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SUITE: Final = re.compile(r"[a-z0-9._-]{1,80}")
 _METRIC: Final = re.compile(r"[A-Za-z0-9._-]{1,120}")
 _DEEPEST: Final = 40
@@ -166,9 +167,20 @@ def _refuse_names(comparison: Comparison, report: EvaluationReport) -> None:
         raise RecordError("no name of a suite", where=where)
     if comparison.suite != report.experiment.suite:
         raise RecordError(f"another suite than that of {REPORT}", where=where)
-    for name, metrics in ((COMPARISON, comparison.metrics), (REPORT, report.metrics)):
-        if not all(map(_METRIC.fullmatch, metrics)):
-            raise RecordError("no id of a metric", where=Where(file=name, key="metrics"))
+    rules, exempt = comparison.rules, (*comparison.quarantine, *comparison.accept)
+    named: list[tuple[str, str, Iterable[str | None]]] = [
+        (REPORT, "metrics", report.metrics),
+        (COMPARISON, "metrics", comparison.metrics),
+        (COMPARISON, "changed", (each.metric for each in comparison.changed)),
+        (COMPARISON, "accept", (each.metric for each in exempt)),
+        (COMPARISON, "rules", (each.metric for each in (rules.changes if rules else ()))),
+        (COMPARISON, "rules", rules.own.not_asked if rules and rules.own else ()),
+    ]
+    for name, key, metrics in named:
+        if not all(_METRIC.fullmatch(each) for each in metrics if each is not None):
+            raise RecordError("no id of a metric", where=Where(file=name, key=key))
+    if not all(_DAY.fullmatch(each.until) for each in exempt):
+        raise RecordError("no day", where=Where(file=COMPARISON, key="accept"))
 
 
 def _values(data: bytes, name: str) -> object:

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
-from lm_eval_so.core.words.headline import Headline, unmeasured_headline
+from lm_eval_so.core.words.headline import UNMEASURED, Headline, unmeasured_headline
 from lm_eval_so.core.words.phrases import answers_text, problem_sentence
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import Problem
@@ -90,6 +90,7 @@ def markdown_report(content: Content) -> str:
             slices=_MOST_SLICES,
         ),
         "run_url": None,
+        "is_foreign": False,
     }
     return _fill("report.md.j2", values, style)
 
@@ -113,7 +114,12 @@ def comment_body(
         style: Language, number of examples, and secrets.
     """
     if origin.is_foreign:
-        comparison = replace(comparison, rerun=None)
+        # the cause stands in the headline as words of ours, and in the sentence, which is quoted
+        reasons = tuple(
+            replace(each, figures={}) if each.code == UNMEASURED else each
+            for each in comparison.reasons
+        )
+        comparison = replace(comparison, rerun=None, reasons=reasons)
     view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
         brief = _head(view.verdict.headline, view.suite, origin)

@@ -106,6 +106,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "unit/action/github/test_zip_files.py::test_read_members__refuses_what_no_upload_makes",
         "unit/action/test_finished_run.py::test_comment__of_any_record_that_is_read_acts_on_nothing",
         "unit/action/test_target.py::test_pulls_of_run__what_github_says_decides",
+        "unit/reporter/test_markdown.py::test_comment_body__no_word_of_a_fork_passes_for_ours",
         "unit/pipeline/github/test_tell_run.py::test_tell_run__a_forks_regression_is_told_on_its_pull_request_and_decides_nothing",
     ),
     "marker-spoofing": (

@@ -74,6 +74,7 @@ def test_read_records__of_an_honest_run() -> None:
             ),
             "no id of a metric",
         ),
+        (files(changed(VERDICT, "changed", 0, "metric", value="all is well")), "changed: no id"),
         (files(changed(VERDICT, "candidate_digest", value="0" * 64)), "about another report"),
         (files(changed(VERDICT, "metrics", value={"x" * 99_999: {}})), "metrics.xxx"),
         (files(report=changed(NOW, "samples", "revs", value=[])), "report.json  samples.revs"),

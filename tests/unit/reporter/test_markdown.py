@@ -104,6 +104,30 @@ def test_comment_body__golden(name, language, golden):
     assert dangers(without_links(text)) == []
 
 
+def test_comment_body__no_word_of_a_fork_passes_for_ours() -> None:
+    """Its records may be written by hand, and plain words need no Markdown to lie."""
+    lie = "approved by everyone here"
+    foreign = Origin(run_url=RUN_URL, commit="4f2a9c1" + "0" * 33, is_foreign=True)
+    rules = COMPARISONS["loosened"].rules
+    assert rules is not None
+    own = replace(rules.changes[0], kind="setting", key=lie, base=lie, head=lie)
+    accepted = COMPARISONS["accepted"]
+    accept = tuple(replace(each, reason=lie) for each in accepted.accept)
+    unanswered = comparison(
+        Verdict.ERROR, reasons=(Reason(code="unmeasured", figures={"what": lie}),)
+    )
+    made = [
+        replace(COMPARISONS["loosened"], rules=replace(rules, changes=(own, *rules.changes))),
+        replace(accepted, accept=accept),
+        unanswered,
+        replace(comparison(), lost=replace(lost(), by={lie: 2})),
+    ]
+    for each in made:
+        for level in range(LEVELS):
+            html = to_html(body(each, level=level, origin=foreign))
+            assert lie not in re.sub("<code.*?</code>", "", html, flags=re.DOTALL)
+
+
 @pytest.mark.parametrize("language", list(Language))
 def test_comment_body__golden_of_a_fork(language, golden):
     """Its sentences are quotations, and it tells nobody what to run."""

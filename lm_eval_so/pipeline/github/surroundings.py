@@ -34,6 +34,8 @@ class Surroundings:
     """Root of the checkout."""
     source: ConfigSource | None = None
     """Everything that the config is read from; null: main's configuration plays no part."""
+    _bases: dict[Path, TrustedBase] = field(default_factory=dict, init=False, repr=False)
+    """Base commits that were found, by folder."""
 
     @property
     def connect(self) -> Connect | None:
@@ -51,8 +53,11 @@ class Surroundings:
         return plain_suite_id(given or self.activity.suite_id(suite))
 
     def base(self, folder: Path) -> TrustedBase:
-        """Find the base commit of the event for a folder of the checkout."""
-        return find_trusted_base(self.activity, cwd=folder, connect=self.connect)
+        """Find the base commit of the event for a folder of the checkout, once for all who ask."""
+        if folder not in self._bases:
+            found = find_trusted_base(self.activity, cwd=folder, connect=self.connect)
+            self._bases[folder] = found
+        return self._bases[folder]
 
     @property
     def may_run_code(self) -> bool:

@@ -12,6 +12,7 @@ from lm_eval_so.action.event import Base, BaseRule
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.core.git import NotServed
 from lm_eval_so.errors import NoBaseline
+from lm_eval_so.pipeline.github.surroundings import Surroundings
 
 TOKEN = "ghs_token_of_the_workflow"
 
@@ -50,6 +51,15 @@ def test_a_shallow_checkout__github_tells_base_and_baseline(
     assert {each.headers["authorization"] for each in hub.requests} == {f"token {TOKEN}"}
     assert all(each.path.startswith("/api/v3/repos/o/r/") for each in hub.requests)
     assert pull.found() == "none: base_unknown"  # without a token
+
+
+def test_surroundings__find_the_base_once_for_all_who_ask(pull: Pull) -> None:
+    pull.fetch(2)
+    place, activity = pull.workspace, pull.activity
+    around = Surroundings(environ={}, activity=activity, inputs=None, workspace=place)
+    found = around.base(place)
+    assert found.commit == pull.run("rev-parse", "main")
+    assert around.base(place) is found
 
 
 def test_a_checkout_that_holds_it__github_is_not_asked(pull: Pull, hub: FakeGitHub) -> None:

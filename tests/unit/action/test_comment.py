@@ -376,13 +376,15 @@ def test_publish__a16_locked():
     assert result.warnings == ("no comment on #7: the conversation is locked (HTTP 403)",)
 
 
-def test_publish__a36_enterprise_server():
-    with hub_with(prefix="/api/v3") as hub:
+@pytest.mark.parametrize(
+    ("prefix", "graphql"),
+    [("/api/v3", "/api/graphql"), ("", "/graphql")],  # a server of one's own; github.com, *.ghe.com
+)
+def test_publish__a36_enterprise_server(prefix, graphql):
+    with hub_with(prefix=prefix) as hub:
         send(hub)
-        assert {request.path.split("/repos")[0] for request in hub.requests} == {
-            "/api/v3",
-            "/api/graphql",
-        }
+        paths = {request.path.split("/repos")[0] for request in hub.requests}
+        assert paths == {prefix, graphql}
         assert {request.headers["authorization"] for request in hub.requests} == {"token t"}
 
 

@@ -41,11 +41,19 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["comment_url"].startswith("http")
     assert outputs["report_json"] == "lm-eval-so-report/report.json"
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
-    assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
+    summary = place.folder.parent / "summary"
+    told = summary.read_text(encoding="utf-8")
+    assert "회귀" in told
+    assert first.stderr.count("::error title=") == 10
+    assert len(body) > 4000
 
     accept_the_drop(place)
     place.commit("accepted")
-    second = place.ci(GITHUB_RUN_ID="7")
+    inputs = {"JOB_SUMMARY": "false", "MAX_ANNOTATIONS": "2", "COMMENT_MAX_CHARS": "4000"}
+    second = place.ci(GITHUB_RUN_ID="7", **{f"INPUT_{name}": inputs[name] for name in inputs})
+    assert summary.read_text(encoding="utf-8") == told
+    assert second.stderr.count("::warning title=shop%3A") == 2
+    assert len(place.hub.bodies(7)[number]) <= 4000
     assert second.returncode == 0, second.stderr
     assert list(place.hub.bodies(7)) == [number]
     assert "이 PR에서 하락 1건 승인" in place.hub.bodies(7)[number].splitlines()[2]
@@ -547,6 +555,9 @@ def test_ci__nothing_is_written_through_a_link_out_of_the_workspace(
 
     assert refused()
     assert not outside.exists()
+    if inputs:  # a dataset that is not made is not written
+        done = place.ci(**{**inputs, "INPUT_GENERATE": "never"})
+        assert (done.returncode, "leads out" in done.stderr) == (2, False)
     if at.suffix:
         outside.write_text("theirs\n", encoding="utf-8")
         assert refused()

@@ -192,7 +192,7 @@ def _is_last(door: socket.socket, place: Path) -> bool:
     with _alone():
         if wait([door], timeout=0):
             return False
-        place.unlink()
+        place.unlink(missing_ok=True)
         return True
 
 

@@ -34,6 +34,8 @@ class Surroundings:
     """Root of the checkout."""
     source: ConfigSource | None = None
     """Everything that the config is read from; null: main's configuration plays no part."""
+    _bases: dict[Path, TrustedBase] = field(default_factory=dict, init=False, repr=False)
+    """Base commits that were found, by folder."""
 
     @property
     def connect(self) -> Connect | None:
@@ -51,12 +53,17 @@ class Surroundings:
         return plain_suite_id(given or self.activity.suite_id(suite))
 
     def base(self, folder: Path) -> TrustedBase:
-        """Find the base commit of the event for a folder of the checkout."""
-        base = find_trusted_base(self.activity, cwd=folder, connect=self.connect)
+        """Find the base commit of the event for a folder of the checkout, once for all who ask."""
+        if folder not in self._bases:
+            self._bases[folder] = self._found(folder)
+        return self._bases[folder]
+
+    def _found(self, folder: Path) -> TrustedBase:
+        found = find_trusted_base(self.activity, cwd=folder, connect=self.connect)
         if self.source is None:
-            return base
+            return found
         file = self.source.file
-        return not_before(base, file, self.activity, cwd=folder, connect=self.connect)
+        return not_before(found, file, self.activity, cwd=folder, connect=self.connect)
 
     @property
     def may_run_code(self) -> bool:

@@ -13,6 +13,7 @@ from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.core.git import NotServed
 from lm_eval_so.errors import NoBaseline
 from lm_eval_so.pipeline.base.base_commit import not_before
+from lm_eval_so.pipeline.github.surroundings import Surroundings
 
 TOKEN = "ghs_token_of_the_workflow"
 
@@ -76,6 +77,15 @@ def test_a_head_that_left_before_the_config__is_held_against_its_target(
         assert not_before(base, absent, pull.activity, **given) is base
         group = replace(pull.activity, base=Base(rule=BaseRule.COMMIT, commit=left, ref="main"))
         assert not_before(base, new, group, **given) is base
+
+
+def test_surroundings__find_the_base_once_for_all_who_ask(pull: Pull) -> None:
+    pull.fetch(2)
+    place, activity = pull.workspace, pull.activity
+    around = Surroundings(environ={}, activity=activity, inputs=None, workspace=place)
+    found = around.base(place)
+    assert found.commit == pull.run("rev-parse", "main")
+    assert around.base(place) is found
 
 
 def test_a_checkout_that_holds_it__github_is_not_asked(pull: Pull, hub: FakeGitHub) -> None:

@@ -105,6 +105,8 @@ STOPPED = """
 import asyncio, os, signal, sys, threading, time
 import lm_eval_so as so
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+
 async def cell():
     threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     so.run({config!r})

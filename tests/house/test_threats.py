@@ -79,6 +79,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
     ),
     "rules-of-the-base": (
         "unit/core/test_git.py::test_git__a_folder_that_looks_like_a_repository_is_none",
+        "unit/pipeline/base/test_base_commit.py::test_a_head_that_left_before_the_config__is_held_against_its_target",
         "unit/pipeline/github/test_baseline_place.py::test_with_own_cache__answers_that_the_pull_request_brings_do_not_count",
         "unit/pipeline/rules/test_rules_of_base.py::test_code__of_a_metric_that_the_pull_request_changes_is_comparable_no_more",
         "unit/pipeline/rules/test_rules_of_base.py::test_hidden__what_is_not_compared_stands_in_the_headline",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.core import git
 from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.errors import InputError
 
 _JUST_ABOVE = "2"
 _ALL = "0"
@@ -68,6 +69,37 @@ def find_trusted_base(
             unknown = Reason(code="base_refused", figures=figures)
     files = _files(base, cwd, connect) if base else None
     return TrustedBase(files=files, why=unknown, here=here)
+
+
+def not_before(
+    base: TrustedBase, file: Path, activity: Activity, *, cwd: Path, connect: Connect | None = None
+) -> TrustedBase:
+    """Return a base that has a file: if a branch left before there was one, its target as it is now.
+
+    Else a pull request could begin at a commit before the config, and be a first run without rules.
+
+    Args:
+        base: The base.
+        file: The file, as main's config.
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+        connect: Connection to GitHub, asked for what git lacks.
+    """
+    is_left = activity.is_proposal and activity.base.rule is not BaseRule.COMMIT
+    if base.files is None or not is_left:
+        return base
+    try:
+        if base.files.read(file) is not None:
+            return base
+        tip = _Checkout(cwd).tip(activity.base.ref)
+        if tip is None and connect is not None:
+            with connect() as github:
+                tip = github.commits.tip(activity.base.ref)
+        files = _files(tip, cwd, connect) if tip else None
+        is_there = files is not None and files.read(file) is not None
+    except (InputError, RequestFailed):  # told where the file is read
+        return base
+    return replace(base, files=files) if is_there else base
 
 
 def find_base(activity: Activity, *, cwd: Path) -> str | None:

@@ -13,7 +13,7 @@ from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
-from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trusted_base, not_before
 from lm_eval_so.pipeline.base.stored_reports import Store
 from lm_eval_so.pipeline.check import refuse_rules
 from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
@@ -55,9 +55,15 @@ class Surroundings:
     def base(self, folder: Path) -> TrustedBase:
         """Find the base commit of the event for a folder of the checkout, once for all who ask."""
         if folder not in self._bases:
-            found = find_trusted_base(self.activity, cwd=folder, connect=self.connect)
-            self._bases[folder] = found
+            self._bases[folder] = self._found(folder)
         return self._bases[folder]
+
+    def _found(self, folder: Path) -> TrustedBase:
+        found = find_trusted_base(self.activity, cwd=folder, connect=self.connect)
+        if self.source is None:
+            return found
+        file = self.source.file
+        return not_before(found, file, self.activity, cwd=folder, connect=self.connect)
 
     @property
     def may_run_code(self) -> bool:

@@ -12,6 +12,7 @@ from lm_eval_so.action.event import Base, BaseRule
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.core.git import NotServed
 from lm_eval_so.errors import NoBaseline
+from lm_eval_so.pipeline.base.base_commit import not_before
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 
 TOKEN = "ghs_token_of_the_workflow"
@@ -51,6 +52,31 @@ def test_a_shallow_checkout__github_tells_base_and_baseline(
     assert {each.headers["authorization"] for each in hub.requests} == {f"token {TOKEN}"}
     assert all(each.path.startswith("/api/v3/repos/o/r/") for each in hub.requests)
     assert pull.found() == "none: base_unknown"  # without a token
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_head_that_left_before_the_config__is_held_against_its_target(
+    pull: Pull, hub: FakeGitHub, depth: int
+) -> None:
+    left = pull.run("rev-parse", "main")
+    pull.run("checkout", "-q", "main")
+    pull.write("new.yaml", "version: 1")
+    pull.commit("main")
+    main = pull.run("rev-parse", "main")
+    pull.fetch(depth, "topic")
+    with hub:
+        there = connected(pull, hub)
+        base = there.base()
+        given = {"cwd": pull.workspace, "connect": there.connect}
+        new, absent = pull.workspace / "new.yaml", pull.workspace / "absent.yaml"
+        found = not_before(base, new, pull.activity, **given)
+        assert (base.commit, found.commit) == (left, main)
+        assert found.files is not None
+        assert found.files.read(new) == b"version: 1"
+        assert not_before(base, pull.workspace / PATH, pull.activity, **given) is base
+        assert not_before(base, absent, pull.activity, **given) is base
+        group = replace(pull.activity, base=Base(rule=BaseRule.COMMIT, commit=left, ref="main"))
+        assert not_before(base, new, group, **given) is base
 
 
 def test_surroundings__find_the_base_once_for_all_who_ask(pull: Pull) -> None:

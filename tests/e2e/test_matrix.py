@@ -74,7 +74,7 @@ def without_a_case_and_a_limit(place: Checkout) -> None:
     place.commit("looser")
 
 
-def test_ci__a39_four_shards_are_the_unsharded_run(place: Checkout) -> None:
+def test_ci__four_shards_are_the_unsharded_run(place: Checkout) -> None:
     right = place.answer
     without_a_case_and_a_limit(place)
     place.answer = lambda seen: "틀린 답" if seen.text.endswith("#7") else right(seen)

@@ -56,7 +56,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "unit/core/templates/test_user.py::test_template__refused_with_a_reason",
     ),
     "text-in-comment": (
-        "unit/action/test_outputs.py::test_output_text__a43_same_keys_for_each_verdict",
+        "unit/action/test_outputs.py::test_output_text__same_keys_for_each_verdict",
         "unit/action/test_outputs.py::test_output_text__s7_a_value_cannot_add_outputs",
         "unit/reporter/html/test_page.py::test_html__hostile_texts_do_nothing",
         "unit/reporter/test_markdown.py::test_markdown__hostile_texts_do_nothing",
@@ -97,7 +97,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
     ),
     "shard-poisoning": (
         "e2e/test_matrix.py::test_ci__what_a_matrix_lacks",
-        "unit/runner/merge/test_shards.py::test_take_shards__a39_what_does_not_belong_together",
+        "unit/runner/merge/test_shards.py::test_take_shards__what_does_not_belong_together",
         "unit/runner/merge/test_shards.py::test_take_shards__asked_with_another_config",
         "unit/runner/merge/test_shards.py::test_take_shards__old_answers",
         "unit/runner/merge/test_shards.py::test_take_shards__rows_that_were_never_asked",
@@ -112,14 +112,14 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
     ),
     "marker-spoofing": (
         "unit/action/test_comment.py::test_marker__cannot_close_the_comment",
-        "unit/action/test_comment.py::test_publish__a5_a_strangers_marker_is_not_ours",
-        "unit/action/test_comment.py::test_publish__a6_marker_counts_in_the_first_line_only",
-        "unit/action/test_comment.py::test_publish__a7_own_duplicates_are_deleted",
+        "unit/action/test_comment.py::test_publish__a_strangers_marker_is_not_ours",
+        "unit/action/test_comment.py::test_publish__marker_counts_in_the_first_line_only",
+        "unit/action/test_comment.py::test_publish__own_duplicates_are_deleted",
         "unit/action/test_comment.py::test_publish__another_suite_keeps_its_comment",
     ),
     "stale-runs": (
-        "unit/action/test_comment.py::test_publish__a8_stale_head",
-        "unit/action/test_comment.py::test_publish__a9_newer_result_wins",
+        "unit/action/test_comment.py::test_publish__stale_head",
+        "unit/action/test_comment.py::test_publish__newer_result_wins",
         "unit/action/test_comment.py::test_publish__head_moves_just_before_the_write",
         "unit/action/test_comment.py::test_publish__two_runs_at_once_end_with_one_comment",
     ),

@@ -62,7 +62,7 @@ def writes(hub):
     return [call for call in hub.calls("POST", "PATCH", "DELETE") if "graphql" not in call]
 
 
-def test_publish__a1_no_comment_posts_once():
+def test_publish__no_comment_posts_once():
     with hub_with() as hub:
         result = send(hub)
         assert writes(hub) == [POSTS]
@@ -74,7 +74,7 @@ def test_publish__a1_no_comment_posts_once():
     assert (result.written, result.failed, result.warnings, result.notices) == (True, False, (), ())
 
 
-def test_publish__a2_own_comment_is_updated():
+def test_publish__own_comment_is_updated():
     with hub_with((10, "octocat", "hi"), (11, BOT, ours())) as hub:
         assert send(hub).url.endswith("-11")
         assert writes(hub) == ["PATCH comments/11"]
@@ -82,7 +82,7 @@ def test_publish__a2_own_comment_is_updated():
         assert hub.bodies(7)[10] == "hi"
 
 
-def test_publish__a3_same_text_is_not_written():
+def test_publish__same_text_is_not_written():
     with hub_with((11, BOT, ours())) as hub:
         send(hub)
         before = len(writes(hub))
@@ -93,7 +93,7 @@ def test_publish__a3_same_text_is_not_written():
     assert result.written is False
 
 
-def test_publish__a4_all_pages_are_read():
+def test_publish__all_pages_are_read():
     others = [(n, "octocat", "x") for n in range(1, 105)]
     rest = [(n, "octocat", "x") for n in range(106, 131)]
     with hub_with(*others, (105, BOT, ours()), *rest) as hub:
@@ -106,7 +106,7 @@ def test_publish__a4_all_pages_are_read():
         }
 
 
-def test_publish__a5_a_strangers_marker_is_not_ours():
+def test_publish__a_strangers_marker_is_not_ours():
     with hub_with((11, "octocat", ours())) as hub:
         send(hub)
         assert writes(hub) == [POSTS]
@@ -119,13 +119,13 @@ def test_publish__a_user_named_like_the_bot_is_not_the_bot():
         assert writes(hub) == [POSTS]
 
 
-def test_publish__a6_marker_counts_in_the_first_line_only():
+def test_publish__marker_counts_in_the_first_line_only():
     with hub_with((11, BOT, f"a\nb\n{ours()}")) as hub:
         send(hub)
         assert writes(hub) == [POSTS]
 
 
-def test_publish__a7_own_duplicates_are_deleted():
+def test_publish__own_duplicates_are_deleted():
     with hub_with((15, BOT, ours(5)), (11, BOT, ours(4)), (16, "octocat", ours(4))) as hub:
         assert send(hub).url.endswith("-11")
         assert writes(hub) == ["PATCH comments/11", "DELETE comments/15"]
@@ -173,7 +173,7 @@ def test_publish__another_suite_keeps_its_comment():
         assert len(hub.bodies(7)) == 2
 
 
-def test_publish__a8_stale_head():
+def test_publish__stale_head():
     with hub_with(head="b" * 40) as hub:
         result = send(hub)
         assert hub.calls() == ["GET pulls/7"]
@@ -194,7 +194,7 @@ def test_publish__head_moves_just_before_the_write():
 
 
 @pytest.mark.parametrize(("run", "attempt"), [(9, 1), (6, 2)])
-def test_publish__a9_newer_result_wins(run, attempt):
+def test_publish__newer_result_wins(run, attempt):
     with hub_with((11, BOT, ours(run, attempt=attempt))) as hub:
         result = send(hub)
         assert writes(hub) == []
@@ -217,14 +217,14 @@ def test_publish__unreadable_state_is_oldest(state):
         assert writes(hub) == ["PATCH comments/11"]
 
 
-def test_publish__a10_closed():
+def test_publish__closed():
     with hub_with(state="closed") as hub:
         result = send(hub)
         assert writes(hub) == []
     assert result.notices == ("pull request #7 is closed; no comment is written",)
 
 
-def test_publish__a11_no_permission():
+def test_publish__no_permission():
     with hub_with() as hub:
         hub.fail(
             "POST",
@@ -243,7 +243,7 @@ def test_publish__a11_no_permission():
 
 
 @pytest.mark.parametrize("status", [502, 0])
-def test_publish__a12_post_without_an_answer_that_took_effect(status):
+def test_publish__post_without_an_answer_that_took_effect(status):
     clock = FakeClock()
     with hub_with() as hub:
         hub.fail("POST", "/comments", status, "Server Error", takes_effect=True)
@@ -271,7 +271,7 @@ def test_publish__patch_without_an_answer_is_sent_again():
         assert writes(hub) == ["PATCH comments/11", "PATCH comments/11"]
 
 
-def test_publish__a13_comment_deleted_meanwhile():
+def test_publish__comment_deleted_meanwhile():
     with hub_with((11, BOT, ours())) as hub:
 
         def delete(request):
@@ -286,7 +286,7 @@ def test_publish__a13_comment_deleted_meanwhile():
 
 
 @pytest.mark.parametrize("most", [2, LEVELS - 1])
-def test_publish__a14_too_long_for_github_takes_the_next_level(most):
+def test_publish__too_long_for_github_takes_the_next_level(most):
     with hub_with() as hub:
         send(
             hub,
@@ -332,7 +332,7 @@ def test_publish__retry_after_is_a_date_or_seconds(date, slept):
     assert result.failed is (not slept)
 
 
-def test_publish__a15_short_wait_is_kept():
+def test_publish__short_wait_is_kept():
     clock = FakeClock()
     with hub_with() as hub:
         hub.fail("POST", "/comments", 403, "secondary rate limit", headers={"Retry-After": "2"})
@@ -347,7 +347,7 @@ def test_publish__a15_short_wait_is_kept():
     ("headers", "slept"),
     [({"Retry-After": "90"}, []), ({"Retry-After": "50"}, [50.0, 50.0]), ({}, [60.0, 60.0])],
 )
-def test_publish__a15_long_wait_is_a_failure(headers, slept):
+def test_publish__long_wait_is_a_failure(headers, slept):
     clock = FakeClock()
     with hub_with() as hub:
         text = "You have exceeded a secondary rate limit"
@@ -368,7 +368,7 @@ def test_publish__primary_limit_is_waited_for_until_its_reset():
     assert clock.slept == []
 
 
-def test_publish__a16_locked():
+def test_publish__locked():
     with hub_with() as hub:
         hub.fail("POST", "/comments", 403, "Unable to create comment because issue is locked.")
         result = send(hub)
@@ -380,7 +380,7 @@ def test_publish__a16_locked():
     ("prefix", "graphql"),
     [("/api/v3", "/api/graphql"), ("", "/graphql")],  # a server of one's own; github.com, *.ghe.com
 )
-def test_publish__a36_enterprise_server(prefix, graphql):
+def test_publish__enterprise_server(prefix, graphql):
     with hub_with(prefix=prefix) as hub:
         send(hub)
         paths = {request.path.split("/repos")[0] for request in hub.requests}
@@ -388,7 +388,7 @@ def test_publish__a36_enterprise_server(prefix, graphql):
         assert {request.headers["authorization"] for request in hub.requests} == {"token t"}
 
 
-def test_publish__a36_next_page_on_another_host_is_not_followed():
+def test_publish__next_page_on_another_host_is_not_followed():
     with hub_with(*((n, "octocat", "x") for n in range(1, 102))) as hub:
         hub.next_page_host = "https://evil.example"
         result = send(hub)
@@ -427,7 +427,7 @@ def test_publish__on_change_a_comment_that_tells_the_same_is_left():
     assert [text for text in told.warnings if "two jobs" in text]
 
 
-def test_publish__a40_two_jobs_of_a_run_do_not_fight():
+def test_publish__two_jobs_of_a_run_do_not_fight():
     with hub_with((11, BOT, ours(6, job="other"))) as hub:
 
         def interfere(request):

@@ -44,7 +44,7 @@ def test_outputs_of__counts_samples_once():
     assert outputs_of(OUTCOMES["accepted here"][0], report()).accepted_count == 2
 
 
-async def test_outputs_of__a33_rows_without_a_score_are_in_no_mean(tmp_path):
+async def test_outputs_of__rows_without_a_score_are_in_no_mean(tmp_path):
     texts = [f"오류 {i}" if i % 50 == 7 else f"질문 {i}" for i in range(120)]
     samples = [{"id": f"q{i}", "input": t, "expected": t} for i, t in enumerate(texts)]
     write_dataset(tmp_path, samples)
@@ -65,7 +65,7 @@ def test_outputs_of__without_a_report_nothing_is_guessed():
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_output_text__a43_same_keys_for_each_verdict(verdict):
+def test_output_text__same_keys_for_each_verdict(verdict):
     values = parse(output_text(Outputs(verdict=verdict), delimiter="D"))
     assert tuple(values) == OUTPUT_NAMES
     assert values["verdict"] == verdict
@@ -94,7 +94,7 @@ def test_write_outputs__later_values_win_and_delimiters_differ(tmp_path):
     assert len(delimiters) == 2
 
 
-def test_write_summary__a38_first_text_that_fits_in_bytes(tmp_path):
+def test_write_summary__first_text_that_fits_in_bytes(tmp_path):
     file = tmp_path / "summary"
     file.write_text("before\n", encoding="utf-8")
     assert write_summary(file, ["가" * 400_000, "나" * 300_000, "x"]) is True
@@ -111,7 +111,7 @@ def test_first_fit__is_lazy():
     assert first_fit(texts(), most=2, size=len) == "ok"
 
 
-def test_annotations__a37_metrics_first_then_samples():
+def test_annotations__metrics_first_then_samples():
     many = (*(changed(f"s-{n}") for n in range(15)), changed("b", "better"))
     lines = annotations(comparison(changed=many), most=10, redactor=Redactor())
     assert len(lines) == 10

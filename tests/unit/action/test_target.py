@@ -49,7 +49,7 @@ def activity(**changes):
         ({}, 9, None),
     ],
 )
-def test_find_pull__a17_without_a_call(changes, pr_number, found):
+def test_find_pull__without_a_call(changes, pr_number, found):
     with FakeGitHub() as hub:
         with open_github("o/r", token="t", api_url=hub.url) as github:
             assert find_pull(activity(**changes), pr_number, github.pulls) == found

@@ -58,9 +58,7 @@ def unjudged(n):
         (unjudged(40), {}, "inconclusive", "budget", 3),
     ],
 )
-def test_compare__a32_a_budget_that_ended_decides_nothing(
-    candidate, gate, verdict, code, exit_code
-):
+def test_compare__a_budget_that_ended_decides_nothing(candidate, gate, verdict, code, exit_code):
     found = judge(BASE, candidate, gate=gate)
     assert (found.verdict, only(found).reason, found.exit_code) == (verdict, code, exit_code)
     assert found.passed is (exit_code == 0)

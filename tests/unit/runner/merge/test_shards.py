@@ -122,7 +122,7 @@ def edited(**values: Any) -> Callable[[list[Path]], list[Path]]:
         ),
     ],
 )
-def test_take_shards__a39_what_does_not_belong_together(
+def test_take_shards__what_does_not_belong_together(
     tmp_path: Path,
     shards: list[Path],
     change: Callable[[list[Path]], list[Path]],

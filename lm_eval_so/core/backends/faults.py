@@ -105,12 +105,12 @@ def explained(
         case: Situation that it is; None: it stays in the server's words.
         facts: Names that the texts of the case need, besides status and message.
         clean: Function that takes secrets out of texts and JSON values.
-        hint: Hint where the table has none for the case.
+        hint: Hint that knows more of the case than the table does.
     """
     told, advice = clean(error.message), error.hint
     if case is not None:
         told, known = in_words(case, status=error.http_status, told=told, **facts)
-        advice = known or hint or advice
+        advice = hint or known or advice
     return BackendError(
         error.kind,
         told,

@@ -1,6 +1,7 @@
 """The whole pipeline for one event of GitHub, or for a person at a desk."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ _OWN_BASELINE = (
 _OWN_CACHE = (
     "{} is not used: the commit under test contains it, and answers of judges could stand there"
 )
-_INSIDE = "write inside the workspace; if a link leads out of it, remove the link"
+_INSIDE = "write into a folder of the workspace that is not git's; remove a link that leads elsewhere"
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
 
 
@@ -255,7 +256,7 @@ def _answer_problems(config: Config, run: Path, reports: Path) -> Iterator[Probl
 
 
 def _outside_problems(config: Config, around: Surroundings, folders: list[Path]) -> list[Problem]:
-    """Find paths that would be written outside the workspace, as by a link that is committed.
+    """Find paths that would be written outside the workspace or into git's own folder, as by a link.
 
     At a desk paths may lead anywhere.
     """
@@ -269,10 +270,20 @@ def _outside_problems(config: Config, around: Surroundings, folders: list[Path])
     if config.run.cache:
         places.append((config.resolve(config.run.cache), config.where("run", "cache")))
     return [
-        Problem(what=f"{path} leads out of the workspace", where=where, hint=_INSIDE)
+        Problem(what=f"{path} leads {to}", where=where, hint=_INSIDE)
         for path, where in places
-        if leads_out(path, around.workspace)
+        if (to := _leads_to(path, around.workspace))
     ]
+
+
+def _leads_to(path: Path, workspace: Path) -> str | None:
+    """Return where a path leads that must not be written; None if it may be."""
+    if leads_out(path, workspace):
+        return "out of the workspace"
+    inner = Path(os.path.realpath(path)).relative_to(os.path.realpath(workspace))
+    # later steps of the job run git there
+    is_git = any(part.casefold() == ".git" for part in inner.parts)
+    return "into git's own folder" if is_git else None
 
 
 def _makes_dataset(config: Config, inputs: Inputs | None) -> bool:

@@ -533,6 +533,22 @@ LINKS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("cache", "inputs"),
+    [(".GIT/index", {}), ("link/config", {}), ("c.sqlite", {"INPUT_REPORT_DIR": ".git/hooks"})],
+)
+def test_ci__nothing_is_written_into_gits_own_folder(
+    place: Checkout, cache: str, inputs: dict[str, str]
+) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    config.write_text(f"{config.read_text('utf-8')}run: {{cache: {cache}}}\n", "utf-8")
+    (place.folder / "link").symlink_to(".git")
+    asked = len(place.bot.requests)
+    done = place.ci(**inputs)
+    assert (done.returncode, len(place.bot.requests)) == (2, asked), done.stderr
+    assert "leads into git's own folder" in done.stderr
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_ci__nothing_is_written_through_a_link_out_of_the_workspace(
     place: Checkout, name: str

@@ -57,7 +57,9 @@ _OWN_BASELINE = (
 _OWN_CACHE = (
     "{} is not used: the commit under test contains it, and answers of judges could stand there"
 )
-_INSIDE = "write into a folder of the workspace that is not git's; remove a link that leads elsewhere"
+_INSIDE = (
+    "write into a folder of the workspace that is not git's; remove a link that leads elsewhere"
+)
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
 
 

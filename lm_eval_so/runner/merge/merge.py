@@ -1,6 +1,7 @@
 """The merge of a run: its parts read and compared, their rows chosen, and one folder written."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from lm_eval_so.runner.store.fingerprint import differences
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE, RunDir, read_info, read_rows
 from lm_eval_so.runner.store.totals import Tally
 
+_LABEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 STAGE = "merge"
 _MOST_PROBLEMS = 50
 _MOST_NAMED = 10
@@ -271,10 +273,14 @@ def merged_folder(folders: Sequence[Path]) -> Path:
     """Return the folder of the whole run: beside the first part, named by the backend's label.
 
     Raises:
-        InputError: If the first is no folder of a run.
+        InputError: If the first is no folder of a run, or its label is no name of a folder.
     """
     part = read_parts(folders[:1])[0]
-    return part.folder.parent / part.info.backend.label
+    label = part.info.backend.label
+    if not _LABEL.fullmatch(label):  # run.json may be anyone's
+        what = f"{part.folder}: the label {label!r} is no name of a folder"
+        raise UsageError(what, hint="choose the folder of the whole run with -o")
+    return part.folder.parent / label
 
 
 def _rows(part: Part) -> Iterator[tuple[int, int, RunResult]]:

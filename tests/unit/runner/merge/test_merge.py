@@ -79,6 +79,18 @@ async def test_merge__gives_the_rows_of_the_unsharded_run(tmp_path: Path):
     assert (report.experiment.complete, report.experiment.missing) == (True, 0)
 
 
+async def test_merge__a_label_that_is_no_name_of_a_folder_is_refused(tmp_path: Path):
+    write_dataset(tmp_path, 2)
+    folders = await run_shards(make(tmp_path, ECHO), 2)
+    backend = info_of(folders[0])["backend"]
+    for label in ("../../elsewhere", "/elsewhere", "..", "\ud800", ""):
+        for folder in folders:
+            edit_info(folder, backend={**backend, "label": label})
+        with pytest.raises(UsageError, match="no name of a folder"):
+            merge(folders)
+    assert merge(folders, out=tmp_path / "whole").state == "complete"
+
+
 async def test_merge__twice_and_in_any_order_gives_the_same_bytes(tmp_path: Path):
     write_dataset(tmp_path, 20)
     folders = await run_shards(make(tmp_path, ECHO))

@@ -259,8 +259,9 @@ def _footer(
 def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterator[str]:
     """Yield how steady several answers to the same sample are, by one metric."""
     for side, found in metric.stability.items():
+        is_steady = found.flaky_share == found.self_flip_rate == 0
         yield words(
-            "stability",
+            "steady" if is_steady else "stability",
             metric=key,
             side=words(f"of_{side}"),
             k=count(found.repeats),

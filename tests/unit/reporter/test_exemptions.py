@@ -64,6 +64,27 @@ def made(**changes):
     return replace(plain, **values)
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            Language.EN,
+            "Baseline, exact_match: 239 samples asked 3 times each, the same result every time.",
+        ),
+        (
+            Language.KO,
+            "베이스라인, exact_match: 케이스 239개를 3번씩 물었고 결과가 매번 같았습니다.",
+        ),
+    ],
+)
+def test_render__answers_that_never_differed_are_said_to_be_the_same(language, told):
+    same = stability(flaky_share=0.0, self_flip_rate=0.0)
+    scores = compared(stability={"baseline": same, "candidate": stability()})
+    text = render(None, made(metrics={"exact_match": scores}), format="md", language=language)
+    assert told in text
+    assert "0.0%" not in text.partition(told)[2].partition(".")[0]
+
+
 def body(found, *, level=0, language=Language.EN):
     return comment_body(found, report(), level=level, language=language, origin=Origin())
 

@@ -34,7 +34,9 @@ def forecast(
     max_requests: MaxRequests = None,
     margin: Margin = None,
 ) -> None:
-    """Say how often this gate passes or fails if nothing changed or some answers break.
+    """Say how often this gate would pass and fail.
+
+    Tried with nothing changed, and with some answers broken.
 
     Example: lm-eval-so forecast --ask
     """

@@ -32,7 +32,9 @@ def history(
     format: Format = "text",  # noqa: A002 - the option's name
     out: Out = None,
 ) -> None:
-    """Show past reports: each metric with its interval, and what was changed in between.
+    """Show past reports: each metric over time, with its interval.
+
+    Changes of model, dataset and measure in between are marked.
 
     Example: lm-eval-so history --format md
     """

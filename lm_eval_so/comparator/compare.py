@@ -8,7 +8,7 @@ from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
 from lm_eval_so.comparator.gate.decide import decide, early_end
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
-from lm_eval_so.comparator.settings import difference_text, differing_settings
+from lm_eval_so.comparator.settings import differing_settings
 from lm_eval_so.comparator.slices.compare import compare_slices
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Pairing
@@ -75,7 +75,7 @@ def compare(
         anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
-        differences=tuple(difference_text(s) for s in settings if s.about != "metric"),
+        differences=tuple(s.text for s in settings if s.about != "metric"),
         settings=settings,
         rerun=rerun_commands(decision.judged, baseline, candidate, baseline_ref, redact=redact)
         if baseline

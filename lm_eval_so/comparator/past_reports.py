@@ -68,6 +68,7 @@ def gather_history(request: Request, listener: Listener) -> tuple[History, Langu
 
 def _named(request: Request) -> Iterator[Past]:
     """Yield the named reports by the time of their evaluation."""
+    # read twice: a report may be large, and only two are held at a time
     times = {file: read_report(file).experiment.evaluated_at for file in request.files}
     for file in sorted(times, key=lambda each: times[each])[-request.most :]:
         yield Past(source=str(file), report=read_report(file))

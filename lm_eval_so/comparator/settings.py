@@ -29,7 +29,6 @@ _CONTEXT = 12
 _SHORT_DIGEST = 8
 _DATASET_DIGEST = 12
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
-_ABSENT = "–"
 
 
 def differing_settings(
@@ -70,13 +69,6 @@ def metric_differences(
         return found
     shown = [each.fingerprint[:_SHORT_DIGEST] for each in (before, now)]
     return (_difference("metric", "fingerprint", shown[0], shown[1], metric=key),)
-
-
-def difference_text(each: Difference) -> str:
-    """Return a difference in one line, as params.temperature: 0 → 0.7."""
-    before = _ABSENT if each.baseline is None else each.baseline
-    now = _ABSENT if each.candidate is None else each.candidate
-    return f"{each.key}: {before} → {now}"
 
 
 def _chatbot(experiment: Experiment) -> dict[str, JsonValue]:

@@ -1,14 +1,16 @@
 """Past reports over time: text of 80 columns, Markdown, and one HTML page."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lm_eval_so.core.records.changes import Difference
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.history import History, HistoryEntry, MetricFigure, MetricTrace
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, fill_markdown
 from lm_eval_so.core.text import in_columns, wrap
-from lm_eval_so.core.words.formats import interval, score, usd
+from lm_eval_so.core.words.formats import interval
+from lm_eval_so.reporter.views.metrics import valued
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, short_hash
 from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 
@@ -78,7 +80,7 @@ class HistoryView:
 
 def view_history(history: History, language: Language) -> HistoryView:
     """Return the view: scores first, then costs and times; changes are numbered."""
-    words = words_of("history", language)
+    words, units = words_of("history", language), words_of("report", language)
     marks: dict[int, str] = {}
     for place, entry in enumerate(history.entries):
         if entry.changes:
@@ -87,13 +89,13 @@ def view_history(history: History, language: Language) -> HistoryView:
     days = [entry.at[:10] for entry in history.entries]
     return HistoryView(
         title=words("title", suite=history.suite, n=len(days), first=days[0], last=days[-1]),
-        metrics=tuple(_metric(name, history, marks) for name in ordered),
+        metrics=tuple(_metric(name, history, marks, units) for name in ordered),
         changes=tuple(
             PastChange(
                 mark=mark,
                 day=days[place],
                 commit=_commit(history.entries[place]),
-                lines=tuple(_change_lines(history.entries[place], words)),
+                lines=tuple(map(_change_line, history.entries[place].changes)),
             )
             for place, mark in marks.items()
         ),
@@ -149,7 +151,7 @@ def history_page(history: History, language: Language, redact: Callable[[str], s
     return fill_html(_PACKAGE, "history.html.j2", values, trusted=trusted, redact=redact)
 
 
-def _metric(name: str, history: History, marks: dict[int, str]) -> PastMetric:
+def _metric(name: str, history: History, marks: dict[int, str], units: Words) -> PastMetric:
     trace = history.metrics[name]
     found = [
         (place, entry, entry.metrics[name])
@@ -160,12 +162,14 @@ def _metric(name: str, history: History, marks: dict[int, str]) -> PastMetric:
     return PastMetric(
         name=name,
         arrow="↑" if trace.direction is Direction.HIGHER else "↓",
-        ends=(_valued(axis[0], trace), _valued(axis[1], trace)) if axis else ("", ""),
+        ends=(valued(axis[0], trace.unit, units), valued(axis[1], trace.unit, units))
+        if axis
+        else ("", ""),
         rows=tuple(
             PastRow(
                 day=entry.at[:10],
                 commit=_commit(entry),
-                mean=_valued(figure.mean, trace),
+                mean=valued(figure.mean, trace.unit, units),
                 interval=interval(*figure.ci95) if figure.ci95 else "",
                 n=f"{figure.n:,}",
                 mark=f"{marks.get(place, '')}{' ≠' if figure.measured_anew else ''}".strip(),
@@ -208,20 +212,9 @@ def _bar(drawn: Drawn | None) -> str:
     return "".join(cells)
 
 
-def _valued(value: float | None, trace: MetricTrace) -> str:
-    if value is None:
-        return ABSENT
-    if trace.unit == "USD":
-        return usd(value)
-    return f"{score(value)} {trace.unit}" if trace.unit else score(value)
-
-
 def _commit(entry: HistoryEntry) -> str:
     return short_hash(entry.commit, COMMIT_DIGITS) if entry.commit else ABSENT
 
 
-def _change_lines(entry: HistoryEntry, words: Words) -> Iterator[str]:
-    for each in entry.changes:
-        before, now = (ABSENT if v is None else v for v in (each.baseline, each.candidate))
-        key = f"{each.metric}.{each.key}" if each.metric else each.key
-        yield words("change", setting=key, before=before, now=now)
+def _change_line(change: Difference) -> str:
+    return f"{change.metric}.{change.text}" if change.metric else change.text

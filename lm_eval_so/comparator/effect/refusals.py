@@ -9,7 +9,7 @@ from lm_eval_so.comparator.effect.judge_error import is_weak, youden_of
 from lm_eval_so.comparator.effect.values import SideValues
 from lm_eval_so.comparator.pairing import Groups, Pairs, Reports, Scope
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.comparator.settings import difference_text, metric_differences
+from lm_eval_so.comparator.settings import metric_differences
 from lm_eval_so.core.records.changes import Difference
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Claim, MetricKind, Verdict
@@ -179,4 +179,4 @@ def _unclear(code: Code, **figures: JsonValue) -> Ruling:
 
 def _told(found: Sequence[Difference]) -> str:
     more = f", … (+{len(found) - _MOST_TOLD})" if len(found) > _MOST_TOLD else ""
-    return ", ".join(map(difference_text, found[:_MOST_TOLD])) + more
+    return ", ".join(each.text for each in found[:_MOST_TOLD]) + more

@@ -130,6 +130,12 @@ class Difference:
     not set."""
     candidate: str | None
 
+    @property
+    def text(self) -> str:
+        """The difference in one line, as params.temperature: 0 → 0.7; – stands for what is not set."""
+        before, now = ("–" if each is None else each for each in (self.baseline, self.candidate))
+        return f"{self.key}: {before} → {now}"
+
 
 @record
 class Exemption:

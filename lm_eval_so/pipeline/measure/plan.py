@@ -268,7 +268,7 @@ def own_baseline(plan: Plan, baseline: Baseline) -> Baseline:
     try:
         own = read_baseline(rules.head, rules.own_place)
     except InputError:
-        own = Baseline(report=None, ref=BaselineRef(source="none"))
+        own = Baseline.none()
     return replace(own, main=baseline.main)
 
 

@@ -249,7 +249,7 @@ def _cell(report: EvaluationReport, each: Slice, key: str, words: Words) -> Cell
     if figures is None or not (figures.n or figures.unscored):
         return None
     return Cell(
-        mean=valued(figures.mean, metric, words),
+        mean=valued(figures.mean, metric.unit, words),
         n=count(figures.n),
         tint=tint(figures.mean, metric),
         is_small=is_small(each, figures),

@@ -118,7 +118,7 @@ def _metric_rows(report: EvaluationReport, words: Words, units: Words) -> Iterat
     for key, metric in report.metrics.items():
         n = words("n", n=count(metric.sample_count))
         lost = words("unscored", n=count(metric.unscored)) if metric.unscored else ""
-        yield [key, valued(metric.mean, metric, units), bounds(metric.ci95), n, lost]
+        yield [key, valued(metric.mean, metric.unit, units), bounds(metric.ci95), n, lost]
 
 
 def _history(accepted: Sequence[Acceptance], words: Words) -> Iterator[str]:

@@ -83,7 +83,7 @@ def short_value(each: Score, metric: MetricSummary | None, words: Words) -> str:
     if each.label:
         return each.label
     if metric is not None and metric.unit:
-        return valued(each.value, metric, words)
+        return valued(each.value, metric.unit, words)
     # a score of a case is mostly 0 or 1
     return score(each.value) if abs(each.value) >= _LARGE else f"{each.value:.3g}"
 

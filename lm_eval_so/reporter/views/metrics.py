@@ -18,7 +18,7 @@ def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow
     return MetricRow(
         id=metric_id,
         arrow="↑" if metric.direction is Direction.HIGHER else "↓",
-        mean=valued(metric.mean, metric, words),
+        mean=valued(metric.mean, metric.unit, words),
         interval=bounds(metric.ci95),
         std=ABSENT if metric.std is None else score(metric.std),
         n=n,
@@ -29,18 +29,18 @@ def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow
     )
 
 
-def valued(value: float | None, metric: MetricSummary, words: Words) -> str:
+def valued(value: float | None, unit: str | None, words: Words) -> str:
     """Return a value or a mean with its unit, as 0.614, 1,184 ms or USD 0.0021."""
     if value is None:
         return ABSENT
-    match metric.unit:
+    match unit:
         case None:
             return score(value)
         case "USD":
             return usd(value)
         case "tokens":
             return words("unit_tokens", n=score(value))
-        case unit:
+        case _:
             return f"{score(value)} {unit}"
 
 

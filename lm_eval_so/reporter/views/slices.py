@@ -97,7 +97,7 @@ def _slice_row(
         by=by,
         value=each.value,
         n=f"{n} ({words('small')})" if is_small(each, figures) else n,
-        mean=valued(figures.mean, metric, words),
+        mean=valued(figures.mean, metric.unit, words),
         interval=bounds(figures.ci95),
         no_score=count(figures.unscored),
     )

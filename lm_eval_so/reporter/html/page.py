@@ -12,6 +12,7 @@ from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
 from lm_eval_so.reporter.html.cases import case_data, first_cases
+from lm_eval_so.reporter.html.deciding import Deck
 from lm_eval_so.reporter.html.drawings import (
     WIDTH,
     Span,
@@ -21,6 +22,7 @@ from lm_eval_so.reporter.html.drawings import (
     shares,
     slice_drawings,
 )
+from lm_eval_so.reporter.html.head import first_steps, head_facts, wrong_now
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
@@ -88,11 +90,20 @@ def html_report(content: Content) -> str:
     shown = shown[:_MOST_METRICS]
     css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
     cases, cases_note = first_cases(report, compared, most=examples, words=words)
+    page_words = words_of("page", language)
+    step, wrong = first_steps(report, comparison)
     values = {
         "language": language.value,
         "report": view,
         "comparison": compared,
         "icons": _ICONS,
+        "outcome": _outcome(comparison, page_words) if comparison else "",
+        "cards": Deck(comparison, report, style).cards(compared.verdict.open)
+        if comparison and compared
+        else (),
+        "facts": list(head_facts(report, comparison, language)),
+        "next": step,
+        "wrong_now": list(wrong_now(report, wrong, words)),
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
         "tone": compared.verdict.headline.tone if compared else "none",
         "means": [_mean_drawing(row, report) for row in view.metrics],
@@ -114,6 +125,7 @@ def html_report(content: Content) -> str:
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
+        "p": page_words,
     }
     trusted = {
         "style": css,
@@ -128,6 +140,11 @@ def html_report(content: Content) -> str:
         "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
+
+
+def _outcome(comparison: Comparison, words: Words) -> str:
+    code = comparison.exit_code
+    return words("fails", code=str(code)) if code else words("holds")
 
 
 def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:

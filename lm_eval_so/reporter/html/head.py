@@ -12,10 +12,12 @@ from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.words import texts
 from lm_eval_so.core.words.formats import count, usd
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.html.deciding import DecidingCase, Deck
 from lm_eval_so.reporter.views.cases import case_view
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
 from lm_eval_so.reporter.views.report import total_usd
-from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
+from lm_eval_so.reporter.views.view import ABSENT, ComparisonView, Words, words_of
 
 _MOST_WRONG: Final = 5
 _MOST_LANGUAGES: Final = 4
@@ -50,7 +52,49 @@ class NextStep:
     """Command that takes the run as the baseline; None if it may be none, or if its place is not known."""
 
 
-def head_facts(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """All between the headline and the figures."""
+
+    outcome: str
+    """Whether the check fails."""
+    cards: tuple[DecidingCase, ...]
+    facts: tuple[Fact, ...]
+    next: NextStep | None
+    wrong: tuple[WrongNow, ...]
+
+
+def head_of(
+    report: EvaluationReport,
+    comparison: Comparison | None,
+    compared: ComparisonView | None,
+    style: Style,
+) -> Head:
+    """Return what stands under the headline.
+
+    Args:
+        report: Scores.
+        comparison: Verdict, if there is one.
+        compared: Its view.
+        style: Language and secrets.
+    """
+    language = style.language
+    words, outcome, cards = words_of("page", language), "", ()
+    if comparison is not None and compared is not None:
+        code = comparison.exit_code
+        outcome = words("fails", code=str(code)) if code else words("holds")
+        cards = Deck(comparison, report, style).cards(compared.verdict.open)
+    step, wrong = _first_steps(report, comparison)
+    return Head(
+        outcome=outcome,
+        cards=cards,
+        facts=tuple(_facts(report, comparison, language)),
+        next=step,
+        wrong=tuple(_wrong_now(report, wrong, words_of("report", language))),
+    )
+
+
+def _facts(
     report: EvaluationReport, comparison: Comparison | None, language: Language
 ) -> Iterator[Fact]:
     """Yield what was measured, with what it was compared, how many cases, and what it cost."""
@@ -68,7 +112,7 @@ def head_facts(
     yield _cost(report, comparison, language)
 
 
-def first_steps(
+def _first_steps(
     report: EvaluationReport, comparison: Comparison | None
 ) -> tuple[NextStep | None, list[Case]]:
     """Return what to do after a run without a baseline, and the cases that are wrong, each once.
@@ -88,7 +132,7 @@ def first_steps(
     return NextStep(n_wrong=len(failed), command=command), cases[:_MOST_WRONG]
 
 
-def wrong_now(report: EvaluationReport, cases: list[Case], words: Words) -> Iterator[WrongNow]:
+def _wrong_now(report: EvaluationReport, cases: list[Case], words: Words) -> Iterator[WrongNow]:
     """Yield the cases that are wrong, with the first reason of each.
 
     Args:

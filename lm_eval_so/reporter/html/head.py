@@ -79,7 +79,8 @@ def head_of(
         style: Language and secrets.
     """
     language = style.language
-    words, outcome, cards = words_of("page", language), "", ()
+    words, outcome = words_of("page", language), ""
+    cards: tuple[DecidingCase, ...] = ()
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")

@@ -45,7 +45,7 @@ class WrongNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What to do after a first run."""
+    """Next step after a first run."""
 
     n_wrong: int
     command: str | None
@@ -75,7 +75,7 @@ def head_of(
     Args:
         report: Scores.
         comparison: Verdict, if there is one.
-        compared: Its view.
+        compared: View of the verdict.
         style: Language and secrets.
     """
     language = style.language

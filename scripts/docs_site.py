@@ -112,6 +112,11 @@ def wrong_pages() -> Iterator[str]:
     yield from (
         f"docs/site/mkdocs.yml: there is no docs/{name}.md" for name in sorted(named - there)
     )
+    for path in sorted(DOCS.glob("*.md")):
+        try:
+            Page(path.stem, "en", path).description  # noqa: B018 - it reads
+        except (yaml.YAMLError, LookupError, TypeError):
+            yield f"docs/{path.name}: its front matter is no YAML with a description; quote a text with a colon"
     for name in sorted(named & there):
         korean = DOCS / f"{name}.ko.md"
         if korean.exists():
@@ -264,8 +269,8 @@ def generate(folders: Sequence[Path]) -> Iterator[str]:
     for folder, process in zip(folders, running, strict=True):
         told, _ = process.communicate()
         if process.returncode:
-            plain = _COLOUR.sub("", told).strip()
-            yield f"{folder.name}: {plain}"
+            complaints, _, trace = _COLOUR.sub("", told).partition("\nTraceback")
+            yield f"{folder.name}: {complaints.strip()}\n{trace.strip().rpartition(chr(10))[2]}"
 
 
 def publish(out: Path, folders: Mapping[str, Path]) -> None:

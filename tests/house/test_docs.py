@@ -151,6 +151,54 @@ def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
     return levels, [block.language for block in blocks(page)], tables
 
 
+GUIDES = runpy.run_path(str(ROOT / "scripts/docs_site.py"))["sections"]()["Guides"]
+"""Pages that answer one question each, in both languages; the others are reference."""
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_guide__is_short_and_the_same_in_both_languages(guide: str) -> None:
+    english, korean = DOCS / f"{guide}.md", DOCS / f"{guide}.ko.md"
+    assert len(without_fences(read(english)).split()) <= 600
+    assert shape(english) == shape(korean)
+    assert code_in(english) == code_in(korean)
+    assert f"]({korean.name})" in read(english)
+    assert f"]({english.name})" in read(korean)
+
+
+def code_in(page: Path) -> list[str]:
+    """Return the blocks of a page that are not prose or output; comments and reasons may be translated."""
+    code = [block.text for block in blocks(page) if block.language != "text"]
+    return [re.sub(r"(?m)\breason: .*$|\s*# (?!v\d).*$", "", text) for text in code]
+
+
+def test_guides__lead_to_guides_of_their_language() -> None:
+    """A Korean reader stays among Korean pages, as far as there are any."""
+    korean = [*DOCS.glob("*.ko.md"), READMES[1]]
+    targets = [(page.name, link) for page in korean for link in LINK.findall(read(page))]
+    english = {f"{guide}.md" for guide in GUIDES} | {"README.md"}
+    assert not [
+        (page, link)
+        for page, link in targets
+        if "://" not in link
+        and (name := link.partition("#")[0].rpartition("/")[2]) in english
+        and name.removesuffix(".md") != page.removesuffix(".ko.md")
+    ]
+
+
+@pytest.mark.parametrize("page", ["pull-requests.md", "pull-requests.ko.md"])
+def test_guide__first_lines_are_those_of_the_program(page: str) -> None:
+    section = read(DOCS / page).partition("| ❌ |")[2].partition("\n\n")[0]
+    shown = [line for row in section.splitlines() for line in re.findall(r"`([^`]+)`", row)]
+    known = texts(Language.KO if ".ko." in page else Language.EN)
+    said = [
+        "(?:.+)".join(map(re.escape, re.split(r"\{[^}]*\}", text)))
+        for key, text in known.items()
+        if key.startswith(("headline.", "broken."))
+    ]
+    assert len(shown) == 10
+    assert not [line for line in shown if not any(re.fullmatch(text, line) for text in said)]
+
+
 def without_comments(text: str) -> str:
     """Return YAML without the comments that may differ by language; versions of pins stay."""
     return re.sub(r"(?m)(^| +)# (?!v\d).*\n?", "\n", text).strip()

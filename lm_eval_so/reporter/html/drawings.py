@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from markupsafe import Markup
+
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
@@ -32,6 +34,32 @@ class Span:
     high: float
     limit: float | None = None
     """Place of the worst accepted change."""
+
+
+_MOST_SQUARES = 24
+_SQUARE = 12
+
+
+def tally(right: int, of: int, *, is_wrong_first: bool = False) -> Markup:
+    """Draw a square for each answer: full = right, hollow and struck = wrong; nothing beyond 24 of them."""
+    if not 0 < of <= _MOST_SQUARES:
+        return Markup()
+    order = [False] * (of - right) + [True] * right
+    drawn = (
+        f'<rect class="r" x="{x}" y=".5" width="9" height="9" rx="2"/>'
+        if is_right
+        else f'<path class="w" d="M{x + 1} 1.5h7v7h-7zM{x + 1} 8.5l7-7"/>'
+        for x, is_right in zip(
+            range(0, of * _SQUARE, _SQUARE), order if is_wrong_first else order[::-1], strict=True
+        )
+    )
+    return _svg("tally", of * _SQUARE, 10, "".join(drawn))
+
+
+def _svg(name: str, width: float, height: float, inside: str) -> Markup:
+    """Wrap shapes made of our numbers and class names; the figures beside it say the same."""
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return Markup(f'<svg class="{name}" {size} aria-hidden="true">{inside}</svg>')  # noqa: S704 - ours
 
 
 def mean_span(metric: MetricSummary) -> Span | None:

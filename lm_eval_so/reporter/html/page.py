@@ -1,12 +1,8 @@
 """The HTML report: one file that asks nothing of the network."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from lm_eval_so.core.records.comparison import Comparison, MetricComparison
-from lm_eval_so.core.records.enums import MetricKind, Verdict
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
@@ -14,25 +10,16 @@ from lm_eval_so.reporter.content import Content
 from lm_eval_so.reporter.html.cases import case_data, first_cases
 from lm_eval_so.reporter.html.drawings import (
     WIDTH,
-    Span,
-    change_spans,
     changed_slices,
-    mean_span,
-    shares,
     slice_drawings,
 )
+from lm_eval_so.reporter.html.forest import change_drawings, mean_drawing
+from lm_eval_so.reporter.html.head import head_of
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
-from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
+from lm_eval_so.reporter.views.view import Words, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
-_TONES = {
-    Verdict.PASS: "pass",
-    Verdict.IMPROVED: "pass",
-    Verdict.REGRESSION: "bad",
-    Verdict.ERROR: "bad",
-    Verdict.INCONCLUSIVE: "open",
-}
 _ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
 _MOST_METRICS = 8
@@ -46,25 +33,6 @@ _IN_SCRIPT = (
     *("baseline_answer", "candidate_answer", "scores_word"),
     "change_word",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeanDrawing:
-    """A metric's row, its interval on its range, and the distribution of its scores."""
-
-    row: MetricRow
-    span: Span | None
-    bars: Sequence[float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeDrawing:
-    """A metric's change, and its interval on the axis."""
-
-    row: GateRow
-    span: Span | None
-    tone: str
-    sentence: str
 
 
 def html_report(content: Content) -> str:
@@ -93,10 +61,11 @@ def html_report(content: Content) -> str:
         "report": view,
         "comparison": compared,
         "icons": _ICONS,
+        "head": head_of(report, comparison, compared, style),
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
         "tone": compared.verdict.headline.tone if compared else "none",
-        "means": [_mean_drawing(row, report) for row in view.metrics],
-        "changes": _changes(comparison, compared) if comparison and compared else [],
+        "means": [mean_drawing(row, report) for row in view.metrics],
+        "changes": change_drawings(comparison, compared) if comparison and compared else [],
         "slice_metrics": shown,
         "slices": list(slice_drawings(report, comparison, shown, words)),
         "changed": list(changed_slices(comparison, compared, report))
@@ -114,6 +83,7 @@ def html_report(content: Content) -> str:
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
+        "p": words_of("page", language),
     }
     trusted = {
         "style": css,
@@ -128,37 +98,6 @@ def html_report(content: Content) -> str:
         "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
-
-
-def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:
-    metric = report.metrics[row.id]
-    values = report.samples.scores.get(row.id, ())
-    return MeanDrawing(row=row, span=mean_span(metric), bars=shares(values, metric.range))
-
-
-def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing]:
-    """Return the changes, gating metrics first; scores share an axis, and so do ratios."""
-    rows = {row.metric: row for row in (*view.scores, *view.ratios)}
-    spans: dict[str, Span | None] = {}
-    for group in _groups(comparison.metrics):
-        spans |= dict(zip(group, change_spans([comparison.metrics[k] for k in group]), strict=True))
-    ordered = sorted(rows, key=lambda key: not comparison.metrics[key].gating)
-    return [
-        ChangeDrawing(
-            row=rows[key],
-            span=spans[key],
-            tone=_TONES.get(comparison.metrics[key].verdict, "none"),
-            sentence=comparison.metrics[key].sentence,
-        )
-        for key in ordered
-    ]
-
-
-def _groups(metrics: Mapping[str, MetricComparison]) -> list[list[str]]:
-    scores = [k for k, m in metrics.items() if m.kind in {MetricKind.BINARY, MetricKind.BOUNDED}]
-    ratios = [k for k, m in metrics.items() if m.kind is MetricKind.RATIO]
-    open_ones = [[k] for k, m in metrics.items() if m.kind is MetricKind.UNBOUNDED]
-    return [scores, ratios, *open_ones]
 
 
 def _patterns(words: Words) -> dict[str, str]:

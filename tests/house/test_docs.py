@@ -1,13 +1,17 @@
 """The docs are whole and true: made pages, links, tables that repeat the code, both READMEs."""
 
 import ast
+import html
 import json
 import re
 import runpy
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import cmarkgfm
+import markdown
 import pytest
 import yaml
 from evaluation import a_run, a_sample
@@ -52,7 +56,7 @@ def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
 
 
-@pytest.mark.parametrize("name", ["config", "metrics", "cli"])
+@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "site"])
 def test_made_page__is_what_its_script_makes(name: str, request: pytest.FixtureRequest) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / f"docs_{name}.py"))
     page, path = script["page"](), script["PAGE"]
@@ -77,6 +81,25 @@ def test_links__lead_somewhere(page: Path) -> None:
     assert not dead
 
 
+ELEMENT = re.compile(r"<(ul|ol|li|table|tr|td|pre|h[1-6]|blockquote|strong|em|code|a|img)\b")
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_page__is_read_by_the_site_as_by_github(page: Path) -> None:
+    """They differ on lists without an empty line before them, on code in lists, on `*` in words."""
+    script = runpy.run_path(str(ROOT / "scripts/docs_site.py"))
+    text = read(page).partition("\n---\n")[2]
+    reader = markdown.Markdown(extensions=["tables", "pymdownx.superfences"])
+    github = cmarkgfm.github_flavored_markdown_to_html(text)
+    site = reader.convert(script["unescaped"](text))
+    assert Counter(ELEMENT.findall(site)) == Counter(ELEMENT.findall(github))
+    assert letters(site) == letters(github)
+
+
+def letters(page: str) -> str:
+    return "".join(html.unescape(re.sub(r"<[^>]*>", "", page)).split())
+
+
 def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
@@ -94,7 +117,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_page__says_what_it_is_about_and_where_to_go_next(page: Path) -> None:
     text = read(page)
-    assert re.match(r"---\ndescription: [^\n]+\.\n---\n\n# [^\n]+\n", text)
+    assert re.match(r'---\ndescription: [^\n]+\."?\n---\n\n# [^\n]+\n', text)
+    assert [*next(yaml.safe_load_all(text))] == ["description"], "a text with a colon needs quotes"
     assert re.match(r"(?:Next|다음): .*\[[^\]]+\]\([^)]+\)", text.rstrip().rpartition("\n")[2])
 
 
@@ -106,8 +130,11 @@ def test_page__names_no_machine_and_praises_nothing(page: Path) -> None:
 
 
 def test_pages__all_are_named_by_the_index() -> None:
-    named = set(LINK.findall(text_of("docs/index.md")))
-    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= named
+    pages = {page.name for page in DOCS.glob("*.md")}
+    korean = {name for name in pages if name.endswith(".ko.md")}
+    translated = {name.replace(".ko.md", ".md") for name in korean}
+    for index, named in (("index.md", pages - korean), ("index.ko.md", pages - translated)):
+        assert named - {index} <= set(LINK.findall(text_of(f"docs/{index}")))
 
 
 def test_readmes__have_the_same_shape() -> None:
@@ -124,10 +151,7 @@ def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
     return levels, [block.language for block in blocks(page)], tables
 
 
-GUIDES = (
-    *("own-chatbot", "from-documents", "pull-requests", "few-cases"),
-    *("which-metric", "judges-and-calibration", "coming-from", "notebooks"),
-)
+GUIDES = runpy.run_path(str(ROOT / "scripts/docs_site.py"))["sections"]()["Guides"]
 """Pages that answer one question each, in both languages; the others are reference."""
 
 
@@ -282,8 +306,8 @@ def test_page__has_the_whole_list(page: str, words: Iterable[str]) -> None:
     assert not [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
 
 
-def test_llms__names_every_key_of_the_config() -> None:
-    rows = table(text_of("llms.txt"), "Config keys")
+def test_extending__names_every_key_of_the_config() -> None:
+    rows = table(text_of("docs/extending.md"), "Config keys")
     named = set(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows)))
     schema = config_schema()
     models = [schema, *schema["$defs"].values()]
@@ -307,8 +331,8 @@ def test_pages__name_every_metric_of_wording_alone(page: str) -> None:
     assert [name for name in wording if name not in text_of(page)] == []
 
 
-def test_llms__names_every_metric() -> None:
-    rows = table(text_of("llms.txt"), "Metrics")
+def test_extending__names_every_metric() -> None:
+    rows = table(text_of("docs/extending.md"), "Metrics")
     assert sorted(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows))) == sorted(BUILT_IN)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.words import texts
+from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.deciding import DecidingCase, Deck
@@ -56,8 +57,12 @@ class NextStep:
 class Head:
     """All between the headline and the figures."""
 
+    word: str
+    """Name of the verdict."""
     outcome: str
     """Whether the check fails."""
+    lines: tuple[str, ...]
+    """Sentences on the cases, after them."""
     cards: tuple[DecidingCase, ...]
     facts: tuple[Fact, ...]
     next: NextStep | None
@@ -79,15 +84,24 @@ def head_of(
         style: Language and secrets.
     """
     language = style.language
-    words, outcome = words_of("page", language), ""
+    words = words_of("page", language)
+    word = outcome = ""
     cards: tuple[DecidingCase, ...] = ()
+    lines: tuple[str, ...] = ()
+    step, wrong = _first_steps(report, comparison)
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")
         cards = Deck(comparison, report, style).cards(compared.verdict.open)
-    step, wrong = _first_steps(report, comparison)
+        told = [*look_first(comparison, report, language)] if wrong else []
+        lines = tuple(each for each in compared.verdict.lines if each not in told)
+        is_first = comparison.baseline.source == "none" and comparison.baseline.reason is None
+        is_open = comparison.verdict is Verdict.INCOMPARABLE
+        word = words("no_baseline") if is_first and is_open else compared.verdict.word
     return Head(
+        word=word,
         outcome=outcome,
+        lines=lines,
         cards=cards,
         facts=tuple(_facts(report, comparison, language)),
         next=step,

@@ -134,7 +134,7 @@ def forest_of_changes(
         made = _Change(key, comparison.metrics[key], shown[key], rows[key], report.metrics.get(key))
         found.setdefault(made.kind, []).append(made)
     told = _Told(comparison, report, words, words_of("report", language))
-    head, groups = Markup(), []
+    head, groups = Markup(), list[Group]()
     for changes in found.values():
         bars = {each.key: each.bar for each in changes}
         ends = [v for bar in bars.values() if bar for v in (bar.low, bar.dot, bar.high, bar.limit)]

@@ -98,7 +98,8 @@ def changed_slices(
     for each in comparison.slices:
         is_ratio = _is_ratio(comparison, each)
         largest[is_ratio] = max(largest.get(is_ratio, 0.0), abs(_size(comparison, each)))
-    first, others, small = [], [], dict[tuple[str, str], ChangedSlice]()
+    first, others = list[ChangedSlice](), list[ChangedSlice]()
+    small: dict[tuple[str, str], ChangedSlice] = {}
     for each, row in zip(comparison.slices, rows, strict=True):
         most = largest[_is_ratio(comparison, each)]
         share = _size(comparison, each) / most if most else 0.0

@@ -10,7 +10,6 @@ from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers
-from lm_eval_so.core.words import texts
 from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
@@ -22,6 +21,8 @@ from lm_eval_so.reporter.views.view import ABSENT, ComparisonView, Words, words_
 
 _MOST_WRONG: Final = 5
 _MOST_LANGUAGES: Final = 4
+_NAMED: Final = frozenset(Language)
+"""Languages that have a name in the texts."""
 _DEFAULT_CONFIG: Final = "lm-eval-so.yaml"
 
 
@@ -211,13 +212,8 @@ def _cases(report: EvaluationReport, comparison: Comparison | None, language: La
     scored = words("some_unscored", n=count(lost)) if lost else words("all_scored")
     by_sample = dict(zip(columns.ids, columns.languages or (), strict=False))
     spoken = Counter(each for each in by_sample.values() if each)
-    named = texts(language)
     parts = [
-        words(
-            f"language_{key}" if f"page.language_{key}" in named else "language_other",
-            n=count(m),
-            language=key,
-        )
+        words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
     repeats = fewest_answers(report)

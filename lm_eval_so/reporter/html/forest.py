@@ -91,7 +91,7 @@ class _Change:
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What metrics on one scale have in common."""
+        """Common ground of the metrics on one scale."""
         side = self.metric.direction.value
         if self.shown.is_ratio:
             return "ratio", side

@@ -1,4 +1,4 @@
-"""Where it changed: slices of a comparison by evidence; where nothing is compared, the means of all slices."""
+"""Slices of a comparison by evidence; where nothing is compared, the means of all slices."""
 
 import math
 from collections.abc import Iterator, Sequence

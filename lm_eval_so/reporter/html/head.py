@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers
-from lm_eval_so.core.words import texts
+from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.deciding import DecidingCase, Deck
@@ -21,6 +21,8 @@ from lm_eval_so.reporter.views.view import ABSENT, ComparisonView, Words, words_
 
 _MOST_WRONG: Final = 5
 _MOST_LANGUAGES: Final = 4
+_NAMED: Final = frozenset(Language)
+"""Languages that have a name in the texts."""
 _DEFAULT_CONFIG: Final = "lm-eval-so.yaml"
 
 
@@ -56,8 +58,12 @@ class NextStep:
 class Head:
     """All between the headline and the figures."""
 
+    word: str
+    """Name of the verdict."""
     outcome: str
     """Whether the check fails."""
+    lines: tuple[str, ...]
+    """Sentences on the cases, after them."""
     cards: tuple[DecidingCase, ...]
     facts: tuple[Fact, ...]
     next: NextStep | None
@@ -79,15 +85,24 @@ def head_of(
         style: Language and secrets.
     """
     language = style.language
-    words, outcome = words_of("page", language), ""
+    words = words_of("page", language)
+    word = outcome = ""
     cards: tuple[DecidingCase, ...] = ()
+    lines: tuple[str, ...] = ()
+    step, wrong = _first_steps(report, comparison)
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")
         cards = Deck(comparison, report, style).cards(compared.verdict.open)
-    step, wrong = _first_steps(report, comparison)
+        told = [*look_first(comparison, report, language)] if wrong else []
+        lines = tuple(each for each in compared.verdict.lines if each not in told)
+        is_first = comparison.baseline.source == "none" and comparison.baseline.reason is None
+        is_open = comparison.verdict is Verdict.INCOMPARABLE
+        word = words("no_baseline") if is_first and is_open else compared.verdict.word
     return Head(
+        word=word,
         outcome=outcome,
+        lines=lines,
         cards=cards,
         facts=tuple(_facts(report, comparison, language)),
         next=step,
@@ -197,13 +212,8 @@ def _cases(report: EvaluationReport, comparison: Comparison | None, language: La
     scored = words("some_unscored", n=count(lost)) if lost else words("all_scored")
     by_sample = dict(zip(columns.ids, columns.languages or (), strict=False))
     spoken = Counter(each for each in by_sample.values() if each)
-    named = texts(language)
     parts = [
-        words(
-            f"language_{key}" if f"page.language_{key}" in named else "language_other",
-            n=count(m),
-            language=key,
-        )
+        words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
     repeats = fewest_answers(report)

@@ -1,29 +1,23 @@
 """The HTML report: one file that asks nothing of the network."""
 
 import json
+from typing import Any
 
-from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
 from lm_eval_so.reporter.html.cases import case_data, first_cases
-from lm_eval_so.reporter.html.drawings import (
-    WIDTH,
-    changed_slices,
-    slice_drawings,
-)
-from lm_eval_so.reporter.html.forest import change_drawings, mean_drawing
+from lm_eval_so.reporter.html.conditions import conditions_of
+from lm_eval_so.reporter.html.forest import forest_of_changes, forest_of_means
 from lm_eval_so.reporter.html.head import head_of
+from lm_eval_so.reporter.html.where import changed_slices, slice_means
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
-from lm_eval_so.reporter.views.view import Words, words_of
+from lm_eval_so.reporter.views.view import ComparisonView, ReportView, Words, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
-_ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
-_MOST_METRICS = 8
-"""Most metrics side by side in the table of slices."""
 IN_DATASET_ORDER = "(dataset)"
 """Value of the dataset's order in the sort control; other values are names of metrics."""
 _IN_SCRIPT = (
@@ -52,25 +46,16 @@ def html_report(content: Content) -> str:
     view = view_report(
         report, lead=lead, language=language, examples=examples, is_compared=compared is not None
     )
-    shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
-    shown = shown[:_MOST_METRICS]
     css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
     cases, cases_note = first_cases(report, compared, most=examples, words=words)
     values = {
         "language": language.value,
         "report": view,
         "comparison": compared,
-        "icons": _ICONS,
         "head": head_of(report, comparison, compared, style),
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
         "tone": compared.verdict.headline.tone if compared else "none",
-        "means": [mean_drawing(row, report) for row in view.metrics],
-        "changes": change_drawings(comparison, compared) if comparison and compared else [],
-        "slice_metrics": shown,
-        "slices": list(slice_drawings(report, comparison, shown, words)),
-        "changed": list(changed_slices(comparison, compared, report))
-        if comparison and compared
-        else [],
+        **_figures(content, view, compared),
         "cases": cases,
         "cases_note": cases_note,
         "in_dataset_order": IN_DATASET_ORDER,
@@ -78,7 +63,6 @@ def html_report(content: Content) -> str:
             "settings_run": _pretty(report.experiment.run_config),
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
         },
-        "width": WIDTH,
         "csp": content_policy(css, script),
         "t": words,
         "c": words_of("comment", language),
@@ -98,6 +82,33 @@ def html_report(content: Content) -> str:
         "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
+
+
+def _figures(content: Content, view: ReportView, compared: ComparisonView | None) -> dict[str, Any]:
+    """Return figures, slices and conditions: changes where there is something to compare with, else means."""
+    report, comparison, language = content.report, content.comparison, content.style.language
+    if report is None:
+        return {}
+    rows = (*compared.scores, *compared.ratios) if compared else ()
+    is_compared = bool(rows) and comparison is not None and comparison.baseline.source != "none"
+    rules = compared.verdict.rules if compared else None
+    figures: dict[str, Any] = {
+        "is_compared": is_compared,
+        "changed": None,
+        "slices": (),
+        "conditions": conditions_of(report, comparison, rules, language),
+    }
+    if is_compared and comparison is not None and compared is not None:
+        figures["forest"] = forest_of_changes(comparison, compared, report, language)
+    else:
+        words = words_of("page", language)
+        figures["forest"] = forest_of_means(report, comparison, view.metrics, words)
+    if comparison is not None and compared is not None and comparison.slices:
+        figures["changed"] = changed_slices(comparison, compared.slices.rows, report)
+    else:
+        names, rows_of_means = slice_means(report, words_of("report", language))
+        figures |= {"slice_metrics": names, "slices": rows_of_means}
+    return figures
 
 
 def _patterns(words: Words) -> dict[str, str]:

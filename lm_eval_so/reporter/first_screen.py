@@ -160,6 +160,8 @@ class _Screen:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}
         figures = say("cases.change", self.language, told) if case.was else case.now
+        if case.state == "low" and case.answer:
+            figures = f"{figures}: {case.answer}"
         required = say("cases.state_must", self.language)
         yield from self._lines(
             f"{required} · {figures}" if case.state == "must" else figures, columns

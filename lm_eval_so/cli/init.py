@@ -29,7 +29,7 @@ Body = Annotated[
     typer.Option("--body", metavar="JSON", help="""Its request, as '{"q": "{{ last_user }}"}'."""),
 ]
 Workflow = Annotated[bool, typer.Option("--workflow", help="Also write the GitHub workflow.")]
-Force = Annotated[bool, typer.Option("--force", help="Write files that are there anew.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 
 @command(app, shared=SHARED - {"overrides", "plugins"})
@@ -44,7 +44,7 @@ def init(
 ) -> int | None:
     """Write a first config from your documents, tests and chatbot.
 
-    Nothing leaves this machine, but one question to the chatbot that --url names, with
+    Nothing leaves this machine except one question to the chatbot that --url names, with
     OPENAI_API_KEY if that is OpenAI-compatible. A config that is there stays as it is;
     --url adds the chatbot that it lacks.
 

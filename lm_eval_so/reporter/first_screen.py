@@ -145,7 +145,7 @@ class _Screen:
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""
-        cases = self.view.verdict.open
+        cases = self.view.verdict.open or self.view.verdict.low
         names = [cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in cases]
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column

@@ -44,7 +44,8 @@ def verdict_view(
         headline=headline_of(comparison, report, language),
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
-        cases=first_cases(comparison, language) or low_cases(comparison, report, language),
+        cases=first_cases(comparison, language),
+        low=low_cases(comparison, report, language),
         accepted=tuple(
             _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
         ),

@@ -362,7 +362,7 @@ def build(out: Path) -> list[str]:
         if not wrong:
             publish(out, folders)
             wrong += wrong_links(out)
-    return wrong
+    return [*dict.fromkeys(wrong)]  # a page that both languages show is told once
 
 
 if __name__ == "__main__":

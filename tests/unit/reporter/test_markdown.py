@@ -12,6 +12,7 @@ from made_reports import (
     answered,
     broken,
     broken_case,
+    case,
     changed,
     compared,
     comparison,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import date
 from html import unescape
 
 import pytest
@@ -13,6 +14,7 @@ from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
 from lm_eval_so.comparator.exemptions.files import read_exceptions
+from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.secrets import make_redactor
 
@@ -98,7 +100,16 @@ def test_cards__the_entry_to_accept_it_is_one_that_the_file_takes(tmp_path):
     entries = [copied(card)[1] for card in cards(screen(made))[:2]]
     file = tmp_path / "accept.yaml"
     file.write_text("\n".join(entries).replace("reason:", "reason: new policy"), "utf-8")
-    found = read_exceptions(None, file).accept
+    config = make_config(
+        {
+            "version": 1,
+            "suite": "s",
+            "dataset": {"path": "d"},
+            "gate": {"accept": "accept.yaml"},
+        },
+        folder=tmp_path,
+    )
+    found = read_exceptions(config, day=date(2026, 3, 2)).accept
     assert [(each.sample_id, each.max_drop) for each in found] == [("s1", 1.0), ("s2", 1.0)]
 
 

@@ -146,7 +146,7 @@ class _Screen:
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""
-        cases = self.view.verdict.open
+        cases = self.view.verdict.open or self.view.verdict.low
         names = [cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in cases]
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column
@@ -162,6 +162,8 @@ class _Screen:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}
         figures = say("cases.change", self.language, told) if case.was else case.now
+        if case.state == "low" and case.answer:
+            figures = f"{figures}: {case.answer}"
         required = say("cases.state_must", self.language)
         yield from self._lines(
             f"{required} · {figures}" if case.state == "must" else figures, columns

@@ -291,6 +291,8 @@ class VerdictView:
     """Whether the run could not be measured, which then is said first."""
     cases: tuple[FirstCase, ...]
     """Cases that got worse, the most telling first."""
+    low: tuple[FirstCase, ...]
+    """In a first run the first cases that score low or have no answer."""
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
     sentence: str

@@ -505,8 +505,10 @@ def test_comment_body__nothing_has_a_score(language, golden):
     text = body(unmeasured(made, failure, language), language=language, before=before)
     golden(f"comment/nothing_scored.{language}.md", text)
     assert "| --- |" not in text.partition("<details>")[0]
-    first = "측정하지 못함" if language is Language.KO else "Could not be measured"
-    assert text.startswith(f"### ⚠️ {first}: 239 of 239 rows have no answer")
+    is_korean = language is Language.KO
+    why = "답변 239건 중 239건을 받지 못했습니다" if is_korean else "239 of 239 rows have no answer"
+    first = "측정하지 못함" if is_korean else "Could not be measured"
+    assert text.startswith(f"### ⚠️ {first}: {why}")
 
 
 @pytest.mark.parametrize("language", list(Language))

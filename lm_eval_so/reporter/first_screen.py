@@ -157,7 +157,7 @@ class _Screen:
 
     def _told(self, number: int, columns: int) -> Iterator[str]:
         """Yield what is said of a case shown: question, was → is, why, and how sure that is."""
-        case = self.view.verdict.open[number]
+        case = (self.view.verdict.open or self.view.verdict.low)[number]
         if case.question:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}

@@ -1,6 +1,6 @@
 """The run's verdict in plain sentences, the deciding metrics' first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.gate.decide import Decision
@@ -163,12 +163,20 @@ def _verdict_sentences(run: _Run) -> list[str]:
             parts.append(run.say("all_pass", {"m": count(len(run.gating))}))
         return parts + [text for key, text in run.where.items() if key != deciding[0]][:1]
     shown = _shown(run, deciding)
-    parts = [run.sentences[key] for key in shown]
+    parts = [*_ends_once([run.sentences[key] for key in shown])]
     if rest := ", ".join(key for key in deciding if key not in shown):
         parts.append(run.say("and_more", {"metrics": rest}))
     if not any(key in shown for key in run.where):
         parts += list(run.where.values())[:1]
     return parts
+
+
+def _ends_once(sentences: Sequence[str]) -> Iterator[str]:
+    """Yield the sentences of metrics; what several end with, as too few cases, is said by the last of them."""
+    ends = [text.partition(". ")[2] for text in sentences]
+    for place, text in enumerate(sentences):
+        is_repeated = ends[place] and ends[place] in ends[place + 1 :]
+        yield f"{text.partition('. ')[0]}." if is_repeated else text
 
 
 def _without_baseline(run: _Run, no_baseline: Reason | None) -> list[str]:

@@ -146,7 +146,7 @@ class _Screen:
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""
-        cases = self.view.verdict.first
+        cases = self.view.verdict.open or self.view.verdict.low
         names = [cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in cases]
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column
@@ -157,7 +157,7 @@ class _Screen:
 
     def _told(self, number: int, columns: int) -> Iterator[str]:
         """Yield what is said of a case shown: question, was → is, why, and how sure that is."""
-        case = self.view.verdict.first[number]
+        case = (self.view.verdict.open or self.view.verdict.low)[number]
         if case.question:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}

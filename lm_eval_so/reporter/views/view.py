@@ -309,11 +309,6 @@ class VerdictView:
     """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 
     @property
-    def first(self) -> tuple[FirstCase, ...]:
-        """Cases of a first screen: those that are shown open, or else those that score low."""
-        return self.open or self.low
-
-    @property
     def open(self) -> tuple[FirstCase, ...]:
         """Cases right under the headline; where all is well there is none to look at first."""
         return () if self.headline.tone == "pass" else self.cases[:MOST_FIRST]

@@ -49,7 +49,7 @@ def import_results(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.evaluator import import_results as stage
     from lm_eval_so.pipeline.reports import Results, write_reports
-    from lm_eval_so.reporter.first_screen import tell_import
+    from lm_eval_so.reporter.import_screen import tell_import
 
     session = line.open_session(needs_config=False)
     config = session.config

@@ -11,8 +11,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.report import EvaluationReport, Experiment
 from lm_eval_so.evaluator.foreign.open_results import open_results
-from lm_eval_so.evaluator.foreign.recognise import read_results
 from lm_eval_so.evaluator.foreign.records import ForeignResults
+from lm_eval_so.evaluator.foreign.which_tool import read_results
 from lm_eval_so.evaluator.scoring.score_rows import score_rows
 from lm_eval_so.evaluator.summary.experiment import Origin
 from lm_eval_so.evaluator.summary.make_report import make_report

@@ -14,7 +14,6 @@ from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import FirstCase
-from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
@@ -52,43 +51,6 @@ def tell_verdict(
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})
         tell(Noticed(stage=STAGE, text=text))
-
-
-def tell_import(report: EvaluationReport, language: Language, tell: Listener) -> None:
-    """Tell what was imported: the chatbot, its answers, and a line for each metric."""
-    experiment = report.experiment
-    tool = experiment.backend.name
-    version = experiment.versions.get(tool)
-    lost = sum(map(len, report.samples.failures.values()))
-    told = {
-        "tool": f"{tool} {version}" if version else tool,
-        "label": experiment.backend.label,
-        "samples": count(len({*report.samples.ids})),
-        "answers": count(len(report.samples.ids) - lost),
-        "lost": count(lost),
-    }
-    heads = [
-        say("comment.metric", language),
-        *(say(f"imported.{key}", language) for key in ("mean", "scored", "unscored")),
-    ]
-    rows = [
-        [
-            cut_to_columns(" ".join(normalise(key).split()), 2 * _LONGEST_NAME),
-            "–" if each.mean is None else score(each.mean),
-            count(each.rows),
-            count(each.unscored),
-        ]
-        for key, each in report.metrics.items()
-    ]
-    headline = cut_to_columns(
-        " ".join(normalise(say("imported.headline", language, told)).split()), _LONGEST_HEAD
-    )
-    lines = (
-        *in_columns([heads, *rows], indent=_INDENT),
-        "",
-        f"{' ' * _INDENT}{say('imported.next', language)}",
-    )
-    tell(Concluded(stage="import", headline=headline, lines=lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

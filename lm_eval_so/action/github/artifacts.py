@@ -16,8 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from lm_eval_so.action.github.failures import RequestFailed, translated
-from lm_eval_so.core import zips
-from lm_eval_so.core.zips import LARGEST_MEMBER
+from lm_eval_so.core.archives import zip_members
+from lm_eval_so.core.archives.zip_members import LARGEST_MEMBER
 from lm_eval_so.errors import PublishError
 
 LARGEST_ARCHIVE: Final = 100_000_000
@@ -156,7 +156,7 @@ def read_members(
         PublishError: If the file is no plain zip, or a file to read cannot be read safely.
     """
     try:
-        return zips.read_members(file, names.__contains__, largest=largest)
-    except zips.UnusableZipError as error:
+        return zip_members.read_members(file, names.__contains__, largest=largest)
+    except zip_members.UnusableZipError as error:
         what = f"the artifact cannot be used: {error}"
         raise PublishError(what, hint=_HINT) from None

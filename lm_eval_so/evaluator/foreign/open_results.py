@@ -15,9 +15,9 @@ from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.codec import dump_row, dumps
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.foreign.measures import bind_measures, ids_of
+from lm_eval_so.evaluator.foreign.foreign_rows import FINGERPRINT, ForeignRow, make_rows
 from lm_eval_so.evaluator.foreign.records import ForeignResults
-from lm_eval_so.evaluator.foreign.rows import FINGERPRINT, ForeignRow, make_rows
+from lm_eval_so.evaluator.foreign.stored_metrics import bind_measures, ids_of
 from lm_eval_so.evaluator.rows.join import (
     INFO_FILE,
     RESULTS_FILE,

@@ -1,4 +1,4 @@
-"""What every tool's results are read to: cases, answers and scores, whatever the tool calls them."""
+"""Cases, answers and scores of any tool, whatever the tool calls them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from lm_eval_so.core.records.chat import Message, Usage
 from lm_eval_so.core.records.enums import MetricKind, RunStatus
 from lm_eval_so.core.records.run import BackendInfo
 from lm_eval_so.core.records.sample import Passage
-from lm_eval_so.evaluator.foreign.content import Content
+from lm_eval_so.evaluator.foreign.foreign_file import Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,12 @@ class Measure:
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: bool = True
     category: Literal["rule", "heuristic", "model"] = "rule"
+    is_for_all: bool = True
+    """Whether it applies to every case, and not only to those whose checks name it."""
     measures_overlap: bool = False
     """Whether it measures only how near the wording is to a reference."""
     definition: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What the file tells of how it was measured; two reports compare only if that is the same."""
+    """Facts on how it was measured; two reports compare only if they are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class ForeignCase:
     """A test case, as far as the file tells."""
 
     identity: JsonValue
-    """What makes it this case, the same in every run: its question, or the variables of its prompt."""
+    """Identity of the case, the same in every run: its question, or the variables of its prompt."""
     own_id: str | None = None
     """Id or name by the user; None if the tool made it."""
     messages: tuple[Message, ...]
@@ -60,7 +62,7 @@ class ForeignCase:
     context: tuple[Passage, ...] = ()
     tags: tuple[str, ...] = ()
     judged_by: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
-    """What its own checks expect, by name of the metric."""
+    """Expectations of its own checks, by name of the metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class ForeignAnswer:
     status: RunStatus
     text: str | None = None
     error: str | None = None
-    """Why there is no answer."""
+    """Reason why there is no answer."""
     repeat: int | None = None
     """Number of the answer among those to its case, from 0; None: in the order of the file."""
     usage: Usage = field(default_factory=Usage)
@@ -104,7 +106,7 @@ class ForeignResults:
     is_complete: bool = True
     """Whether the evaluation ran to its end."""
     notes: tuple[str, ...] = ()
-    """What of the file was left out, a line each."""
+    """Parts of the file that were left out, a line each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ class Tool:
     name: str
     """Name in `--from`."""
     looks_for: str
-    """What tells its files, for people."""
+    """Signs of its files, for people."""
     fits: Callable[[Content], bool]
     """Function that says whether a file is of this tool; the name of the file does not count."""
     read: Callable[[Content, str | None], ForeignResults]

@@ -13,7 +13,7 @@ STATE = os.environ["SHOP"]
 ANSWERS = json.loads(Path("answers.json").read_text())[STATE]
 
 
-class 간결함(BaseMetric):
+class Brevity(BaseMetric):
     """Share of 60 characters that an answer leaves free; it fails at one question while the shop is down."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ evaluate(
         )
         for name, question, expected in CASES
     ],
-    metrics=[ExactMatchMetric(), PatternMatchMetric(pattern=r".*[.]?"), 간결함()],
+    metrics=[ExactMatchMetric(), PatternMatchMetric(pattern=r".*[.]?"), Brevity()],
     async_config=AsyncConfig(run_async=False),
     cache_config=CacheConfig(write_cache=False),
     display_config=DisplayConfig(print_results=False, show_indicator=False),

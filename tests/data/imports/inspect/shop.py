@@ -50,7 +50,9 @@ def ask():
 def brevity() -> Scorer:
     async def score(state, target):
         size = len(state.output.completion)
-        return Score(value=math.nan if size > 30 else 1 - size / 60, explanation=f"{size} characters")
+        return Score(
+            value=math.nan if size > 30 else 1 - size / 60, explanation=f"{size} characters"
+        )
 
     return score
 
@@ -59,7 +61,12 @@ def brevity() -> Scorer:
 def form() -> Scorer:
     async def score(state, target):
         text = state.output.completion
-        return Score(value={"ends": "C" if text.endswith(".") else "I", "digits": sum(map(str.isdigit, text))})
+        return Score(
+            value={
+                "ends": "C" if text.endswith(".") else "I",
+                "digits": sum(map(str.isdigit, text)),
+            }
+        )
 
     return score
 
@@ -72,13 +79,18 @@ def shop_answers():
         scorer=[exact(), includes(), brevity(), form()],
         epochs=2,
         fail_on_error=False,
-        model=get_model("mockllm/shop-bot", custom_outputs=answer, config=GenerateConfig(temperature=0)),
+        model=get_model(
+            "mockllm/shop-bot", custom_outputs=answer, config=GenerateConfig(temperature=0)
+        ),
     )
 
 
 @task
 def shop_choices():
-    asked = [("refund", "환불 기한은?", ["7일", "14일"]), ("hours", "When do you open?", ["9:00", "10:00"])]
+    asked = [
+        ("refund", "환불 기한은?", ["7일", "14일"]),
+        ("hours", "When do you open?", ["9:00", "10:00"]),
+    ]
     return Task(
         dataset=[Sample(id=i, input=q, choices=c, target="A") for i, q, c in asked],
         solver=multiple_choice(),

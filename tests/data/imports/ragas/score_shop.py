@@ -35,7 +35,7 @@ def evaluated() -> None:
     rows = [
         {
             "user_input": asked,
-            "retrieved_contexts": [f"{topic}, \"see\" 안내\n2"],
+            "retrieved_contexts": [f'{topic}, "see" 안내\n2'],
             "response": ANSWERS.get(topic, ""),
             "reference": right,
         }
@@ -48,7 +48,6 @@ def evaluated() -> None:
         show_progress=False,
         raise_exceptions=False,
     )
-    print(result)
     frame = result.to_pandas()
     frame.to_csv(f"{STATE}.csv", index=False)
     frame.to_json(f"{STATE}.jsonl", orient="records", lines=True, force_ascii=False)

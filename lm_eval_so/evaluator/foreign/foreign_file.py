@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.archives.zip_members import NoZstandardError, UnusableZipError, read_members
 from lm_eval_so.core.files import cannot_read, decode_text
-from lm_eval_so.core.zips import NoZstandardError, UnusableZipError, read_members
 from lm_eval_so.errors import InputError, Problem, Where
 
 LARGEST_FILE: Final = 200_000_000
@@ -31,7 +31,7 @@ _NO_ZSTANDARD: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a file holds; exactly one of the three is there."""
+    """Content of a file; exactly one of the three is there."""
 
     file: Path
     document: Mapping[str, Any] | None = None
@@ -307,7 +307,10 @@ def _of_csv(file: Path, text: str) -> Content:
     header: list[str] = []
     rows: list[Mapping[str, Any]] = []
     lines: list[int] = []
-    for number, cells in _records(file, text):
+    records = _records(file, text)
+    if len(records[0][1]) == 1:  # a text of another kind; its commas would give a problem a line
+        return Content(file=file, rows=[])
+    for number, cells in records:
         if not header:
             header = [clean(name) for name in cells]
             if twice := sorted({name for name in header if header.count(name) > 1}):

@@ -6,11 +6,21 @@ from typing import Final
 
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import InputError, UnknownName, Where
-from lm_eval_so.evaluator.foreign import deepeval, inspect_log, promptfoo, ragas
-from lm_eval_so.evaluator.foreign.content import Content, kind_of, read_content
+from lm_eval_so.evaluator.foreign.foreign_file import Content, kind_of, read_content
 from lm_eval_so.evaluator.foreign.records import ForeignResults, Tool
+from lm_eval_so.evaluator.foreign.tools import (
+    deepeval_run,
+    inspect_log,
+    promptfoo_eval,
+    ragas_table,
+)
 
-TOOLS: Final[Sequence[Tool]] = (promptfoo.TOOL, deepeval.TOOL, inspect_log.TOOL, ragas.TOOL)
+TOOLS: Final[Sequence[Tool]] = (
+    promptfoo_eval.TOOL,
+    deepeval_run.TOOL,
+    inspect_log.TOOL,
+    ragas_table.TOOL,
+)
 """All tools, the surest signs first."""
 _OURS: Final = EvaluationReport.__dataclass_fields__["schema"].default.rpartition("/")[0]
 
@@ -66,4 +76,6 @@ def _found(content: Content) -> str:
     if content.document is not None:
         keys = ", ".join(list(content.document)[:8])
         return f"found {kind_of(content.document)} with {keys or 'nothing'}"
-    return f"found rows with {', '.join(content.columns[:8]) or 'nothing'}"
+    if not content.columns:
+        return "found no table with rows"
+    return f"found rows with {', '.join(content.columns[:8])}"

@@ -13,8 +13,8 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.binding.bound import BoundMetric
+from lm_eval_so.evaluator.foreign.foreign_rows import ForeignRow
 from lm_eval_so.evaluator.foreign.records import ForeignResults, Mark, Measure
-from lm_eval_so.evaluator.foreign.rows import ForeignRow
 from lm_eval_so.evaluator.metrics.base import Metric
 
 _LONGEST_ID: Final = 60
@@ -24,7 +24,7 @@ class StoredMetric(Metric):
     """A metric whose scores another tool has given."""
 
     measure: Measure
-    """What the other tool calls it."""
+    """The metric as its tool tells of it."""
     tool: str
     """The other tool."""
     marks: Mapping[tuple[str, int], Mark]
@@ -76,12 +76,12 @@ def bind_measures(
 ) -> tuple[BoundMetric, ...]:
     """Return the metrics of foreign results.
 
-    A row without an answer has no result of any metric: the other rows say what applies to its sample,
-    and if there are none, those of its tool that apply to all.
+    A row without an answer has no result of any metric: what applies to its sample is what its checks say, and
+    metrics that are for all samples.
 
     Args:
         results: The results.
-        rows: Their rows.
+        rows: Rows of the results.
         ids: Ids of the metrics, by name.
     """
     everywhere = {row.sample.id for row in rows}
@@ -94,9 +94,10 @@ def bind_measures(
             if measure.name in row.marks
         }
         samples = {sample_id for sample_id, _ in known}
-        declared = {row.sample.id for row in rows if ids[measure.name] in row.sample.metrics}
-        if samples == told:  # of every case that tells
-            declared = everywhere
+        if measure.is_for_all:
+            samples |= everywhere - told
+        else:
+            samples |= {row.sample.id for row in rows if ids[measure.name] in row.sample.metrics}
         facts: dict[str, Any] = {
             "name": measure.name,
             "kind": measure.kind,
@@ -107,7 +108,7 @@ def bind_measures(
             "measure": measure,
             "tool": results.tool,
             "marks": known,
-            "samples": frozenset(samples | declared),
+            "samples": frozenset(samples),
         }
         kind = type("Stored", (StoredMetric,), facts)
         metric = kind(metric_id=ids[measure.name])

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus
 from lm_eval_so.core.records.run import BackendInfo
 from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.errors import InputError, Where
-from lm_eval_so.evaluator.foreign.content import Content, Node, Problems, plain, shown
+from lm_eval_so.evaluator.foreign.foreign_file import Content, Node, Problems, plain, shown
 from lm_eval_so.evaluator.foreign.records import (
     ForeignAnswer,
     ForeignCase,

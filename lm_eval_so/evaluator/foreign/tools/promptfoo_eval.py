@@ -12,7 +12,7 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus
 from lm_eval_so.core.records.run import BackendInfo
 from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.errors import InputError, UsageError, Where, nearest
-from lm_eval_so.evaluator.foreign.content import Content, Node, Problems, plain, shown
+from lm_eval_so.evaluator.foreign.foreign_file import Content, Node, Problems, plain, shown
 from lm_eval_so.evaluator.foreign.records import (
     ForeignAnswer,
     ForeignCase,
@@ -315,7 +315,7 @@ def _together(found: Sequence[Mark], named: float | None, *, is_binary: bool) ->
     """Return the score of the assertions of one name; one of them without a score leaves none.
 
     Args:
-        found: Their scores.
+        found: Scores of the assertions.
         named: The score that promptfoo makes of them, if the name is the user's.
         is_binary: Whether they are right or wrong: then all of them must be right.
     """
@@ -370,6 +370,7 @@ def _measures(found: Sequence[Node]) -> Iterator[Measure]:
             name=name,
             kind=MetricKind.BINARY if is_binary else MetricKind.BOUNDED,
             category="model" if by_model else "rule",
+            is_for_all=False,
             measures_overlap=bool(kinds) and _WORDING.issuperset(kinds),
             definition=definition,
         )

@@ -23,7 +23,7 @@ from servers.markdown import render as to_html
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.records.enums import Language, MetricKind, ReportFormat, Verdict
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, ReportFormat, Verdict
 from lm_eval_so.core.report_file import parse_report, report_pieces
 from lm_eval_so.errors import CannotMeasure, InputError
 from lm_eval_so.evaluator.foreign.which_tool import TOOLS
@@ -334,6 +334,23 @@ def test_inspect__kinds_are_those_of_the_scorers() -> None:
         "form.digits": MetricKind.UNBOUNDED,
     }
     assert made["brevity"].unscored_by == {"invalid_value": 2}  # NaN is no score
+
+
+def test_inspect__a_log_that_did_not_end_is_no_baseline(tmp_path) -> None:
+    whole = imported("inspect/choices.json").experiment
+    assert (whole.complete, whole.eligible) == (True, True)
+    values = loaded("inspect/choices.json") | {"status": "cancelled"}
+    half = imported(written(tmp_path, values)).experiment
+    assert (half.complete, half.eligible) == (False, False)
+
+
+def test_deepeval__where_less_is_better_thresholds_and_success_tell(tmp_path) -> None:
+    metric = {"name": "Bias", "threshold": 0.5, "score": 0.1, "success": True}
+    case = {"input": "q", "actualOutput": "a", "success": True, "metricsData": [metric]}
+    values = {"testCases": [case], "metricsScores": []}
+    assert imported(written(tmp_path, values)).metrics["bias"].direction is Direction.LOWER
+    metric["score"] = 0.9
+    assert imported(written(tmp_path, values)).metrics["bias"].direction is Direction.HIGHER
 
 
 # What cannot be read

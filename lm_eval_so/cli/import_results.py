@@ -59,6 +59,6 @@ def import_results(
     folder = out or config.resolve(config.report.out)
     results = Results(report=report)
     files = write_reports(results, folder, config, session.redactor, formats=formats)
-    tell_import(report, config.language, session.resources().listener)
+    tell_import(report, config.language, session.resources().listener, folder=folder)
     session.progress.close()
     line.emit(paths=files, result=to_json(report) if line.as_json else None)

@@ -1,6 +1,8 @@
 """What was imported from another tool, told to a listener in 80 columns."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from lm_eval_so.core.events import Concluded, Listener
@@ -18,13 +20,16 @@ _LONGEST_HEAD: Final = 240
 _LONGEST_NAME: Final = 40
 
 
-def tell_import(report: EvaluationReport, language: Language, tell: Listener) -> None:
+def tell_import(
+    report: EvaluationReport, language: Language, tell: Listener, *, folder: Path
+) -> None:
     """Tell the chatbot and its answers, a line for each metric, and what comes next.
 
     Args:
         report: The report of an import.
         language: Language of the texts.
         tell: Listener.
+        folder: Folder of the report.
     """
     experiment, rows = report.experiment, report.samples
     tool = experiment.backend.name
@@ -37,7 +42,8 @@ def tell_import(report: EvaluationReport, language: Language, tell: Listener) ->
         "lost": count(lost),
     }
     headline = cut_to_columns(_plain(say("imported.headline", language, told)), _LONGEST_HEAD)
-    following = wrap(say("imported.next", language), _COLUMNS - _INDENT)
+    command = f"lm-eval-so compare {shlex.quote(str(folder))} --baseline FILE"
+    following = wrap(say("imported.next", language, {"command": command}), _COLUMNS - _INDENT)
     lines = (
         *in_columns([*_table(report, language)], indent=_INDENT),
         "",

@@ -68,7 +68,7 @@ def loaded(name):
 def summary(report):
     """Return what a person sees first, and every row with its scores."""
     told = []
-    tell_import(report, Language.EN, told.append)
+    tell_import(report, Language.EN, told.append, folder=Path("reports"))
     columns = report.samples
     rows = [
         " · ".join(

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command_line import CommandLine, Formats, Reports, command
+from lm_eval_so.terminal.command_line import (
+    DEFAULT_SUITE,
+    CommandLine,
+    Formats,
+    Reports,
+    command,
+)
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -40,9 +46,9 @@ def import_results(
     out: Reports = None,
     formats: Formats = None,
 ) -> None:
-    """Make a report of the results of another tool, to compare it with another.
+    """Make a report of another tool's results, for compare.
 
-    Needs no config; with one, its suite, gate and settings of reports count.
+    It needs no config; with one, its suite, gate and settings of reports count.
 
     Example: lm-eval-so import results.json -o reports
     """
@@ -53,9 +59,9 @@ def import_results(
 
     session = line.open_session(needs_config=False)
     config = session.config
-    own = config if config.located.file else None
-    given = stage.ForeignFile(file=file, tool=tool, candidate=candidate)
-    report = session.run(lambda r: stage.import_results(given, own, r))
+    names_suite = not config.located.file and config.suite == DEFAULT_SUITE
+    given = stage.ForeignFile(file=file, tool=tool, candidate=candidate, names_suite=names_suite)
+    report = session.run(lambda r: stage.import_results(given, config, r))
     folder = out or config.resolve(config.report.out)
     results = Results(report=report)
     files = write_reports(results, folder, config, session.redactor, formats=formats)

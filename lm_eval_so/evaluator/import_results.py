@@ -31,10 +31,12 @@ class ForeignFile:
     """Name of the tool; None: the one whose signs the file bears."""
     candidate: str | None = None
     """Name of the chatbot, if the file holds several."""
+    names_suite: bool = False
+    """Whether the suite is called like the evaluation in the file, and not like that of the config."""
 
 
 async def import_results(
-    given: ForeignFile, config: Config | None, resources: Resources
+    given: ForeignFile, config: Config, resources: Resources
 ) -> EvaluationReport:
     """Make a report of the results of another tool.
 
@@ -43,7 +45,7 @@ async def import_results(
 
     Args:
         given: The file.
-        config: Config with the suite and the settings of reports; None without one.
+        config: Config with the gate, the settings of reports, and the suite.
         resources: Environment, listener, stop event, redactor.
 
     Raises:
@@ -54,7 +56,7 @@ async def import_results(
     results = read_results(given.file, tool=given.tool, candidate=given.candidate)
     for note in results.notes:
         resources.listener(Warned(stage=STAGE, text=note))
-    with open_results(results, config, file=given.file) as opened:
+    with open_results(results, config, file=given.file, names_suite=given.names_suite) as opened:
         gathered = await score_rows(opened.config, resources, opened.bound, opened.rows)
         report = make_report(opened.config, resources, gathered, {}, Origin(commit=results.commit))
     return replace(report, experiment=_experiment(report.experiment, results, given.file))

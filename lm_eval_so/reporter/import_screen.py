@@ -1,4 +1,4 @@
-"""What was imported from another tool, told to a listener in 80 columns."""
+"""An import from another tool, told to a listener in 80 columns."""
 
 import shlex
 from collections.abc import Iterator

@@ -192,7 +192,13 @@ class CommandLine:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-_NOTHING_SET: Mapping[str, Any] = {"version": 1, "suite": "default", "dataset": {"path": "dataset"}}
+DEFAULT_SUITE = "default"
+"""Suite without a config."""
+_NOTHING_SET: Mapping[str, Any] = {
+    "version": 1,
+    "suite": DEFAULT_SUITE,
+    "dataset": {"path": "dataset"},
+}
 """The smallest config, for commands that need none."""
 SHARED = frozenset(each.name for each in fields(CommandLine))
 """Names of the shared options."""

@@ -41,14 +41,15 @@ class OpenResults:
 
 @contextmanager
 def open_results(
-    results: ForeignResults, config: Config | None, *, file: Path
+    results: ForeignResults, config: Config, *, file: Path, names_suite: bool
 ) -> Iterator[OpenResults]:
     """Open results for scoring; what is written for that is gone afterwards.
 
     Args:
         results: The results.
-        config: The user's config; None without one.
+        config: Config with the gate, the settings of reports, and the suite.
         file: The file that they were read from.
+        names_suite: Whether the results name the suite, and not the config.
 
     Raises:
         InputError: If there are no answers, or two have the same place.
@@ -60,19 +61,17 @@ def open_results(
         samples = {row.sample.id: row.sample for row in rows}
         write_atomic(folder / SAMPLES_FILE, (f"{dumps(each)}\n" for each in samples.values()))
         write_atomic(folder / RESULTS_FILE, (f"{dump_row(row.run)}\n" for row in rows))
-        made = _config(results, config, folder)
+        suite = _suite(results) if names_suite else config.suite
+        made = _config(results, config, folder / SAMPLES_FILE, suite)
         write_atomic(folder / INFO_FILE, dumps(_info(results, made, rows)))
         with open_rows(made, [folder]) as joined:
             bound = bind_measures(results, rows, ids)
             yield OpenResults(config=made, rows=joined, bound=bound)
 
 
-def _config(results: ForeignResults, config: Config | None, folder: Path) -> Config:
-    dataset = {"path": str(folder / SAMPLES_FILE), "name": results.name or results.tool}
-    suite = config.suite if config else _suite(results)
-    made = make_config({"version": 1, "suite": suite, "dataset": dataset})
-    if config is None:
-        return made
+def _config(results: ForeignResults, config: Config, dataset: Path, suite: str) -> Config:
+    told = {"path": str(dataset), "name": results.name or results.tool}
+    made = make_config({"version": 1, "suite": suite, "dataset": told})
     kept = {"language": config.language, "report": config.report, "gate": config.gate}
     return made.model_copy(update=kept)
 

@@ -45,13 +45,16 @@ WITH_ERRORS = {
     "inspect": ("inspect/down.eval", None),
     "ragas": ("ragas/down.csv", None),
 }
+NO_CONFIG = make_config({"version": 1, "suite": "default", "dataset": {"path": "dataset"}})
 RIGHT, WRONG = (f"환불은 결제 후 {days}일 안에 할 수 있습니다." for days in (7, 14))
 
 
 def imported(file, candidate=None, *, tool=None, config=None, tell=None):
     resources = Resources(environ=EPOCH, **({"listener": tell} if tell else {}))
-    given = ForeignFile(file=DATA / file, tool=tool, candidate=candidate)
-    return asyncio.run(import_results(given, config, resources))
+    given = ForeignFile(
+        file=DATA / file, tool=tool, candidate=candidate, names_suite=config is None
+    )
+    return asyncio.run(import_results(given, config or NO_CONFIG, resources))
 
 
 def written(folder, values, name="results.json"):

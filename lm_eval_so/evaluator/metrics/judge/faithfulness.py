@@ -3,7 +3,7 @@
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import is_blank
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, Source
@@ -52,7 +52,7 @@ class Faithfulness(GroundedMetric):
             sample,
             value=1,
             vacuous=True,
-            reason=say("metrics.claims_none", self.env.language),
+            reason=say_in_each("metrics.claims_none"),
             code="empty_answer",
             details={**self.facts(sample, run), "claims": 0, "dropped": 0},
         )

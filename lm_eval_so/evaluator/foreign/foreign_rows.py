@@ -76,18 +76,34 @@ def make_rows(results: ForeignResults, ids: Mapping[str, str], *, file: str) -> 
 
 
 def _naming(cases: Sequence[ForeignCase]) -> Callable[[ForeignCase], str]:
-    """Return the function that names a case."""
-    kept: defaultdict[str, set[str]] = defaultdict(set)
+    """Return the function that names a case.
+
+    The user's id is the name where only one case has it; else what identifies the case, and what is expected,
+    too, where the same question stands there with several expectations.
+    """
+    by_own: defaultdict[str, set[str]] = defaultdict(set)
+    by_identity: defaultdict[str, set[str]] = defaultdict(set)
     for case in cases:
+        whole, identity = _content(case), digest(case.identity)
+        by_identity[identity].add(whole)
         if case.own_id:
-            kept[case.own_id].add(digest(case.identity))
+            by_own[case.own_id].add(f"{identity}{whole}")
 
     def name(case: ForeignCase) -> str:
-        own, whole = case.own_id, digest(case.identity)
-        is_own = own is not None and own.strip() and len(own) <= _LONGEST_ID and len(kept[own]) == 1
-        return own if own is not None and is_own else f"i{whole[:16]}"
+        own, identity = case.own_id, digest(case.identity)
+        if own is not None and own.strip() and len(own) <= _LONGEST_ID and len(by_own[own]) == 1:
+            return own
+        several = len(by_identity[identity]) > 1
+        return f"i{(digest([identity, _content(case)]) if several else identity)[:16]}"
 
     return name
+
+
+def _content(case: ForeignCase) -> str:
+    """Return a digest of what the answer to a case is judged by."""
+    context = [passage.text for passage in case.context]
+    judged = {key: dict(params) for key, params in case.judged_by.items()}
+    return digest([case.expected, list(case.references), context, judged])
 
 
 def _sample(sample_id: str, case: ForeignCase, ids: Mapping[str, str]) -> TestSample:

@@ -45,7 +45,7 @@ class StoredMetric(Metric):
         """Return the score that the other tool gave."""
         mark = self.marks.get((sample.id, run.repeat))
         if mark is None or mark.value is None:
-            why = mark.reason if mark else None
+            why = mark.reason if mark else f"{self.tool} gives no result of it"
             return self.unscored(sample, "metric_error", _line(why))
         if not mark.is_scored:
             return self.unscored(sample, "invalid_value", _line(mark.reason))

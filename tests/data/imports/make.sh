@@ -4,8 +4,7 @@
 # Inspect 0.3.285, Ragas 0.4.3.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-tools=${1:-$(mktemp -d)}
-work=/tmp/x/shop # stands in some of the files, so it is no one's own folder
+tools=/tmp/x/tools work=/tmp/x/shop # they stand in some of the files, so they are no one's own folders
 rm -rf "$work" && mkdir -p "$work" "$tools"
 
 python_with() { # name, packages …
@@ -26,7 +25,8 @@ cd "$work"
  for state in before after; do
    SHOP=$state promptfoo eval --no-cache --no-table --filter-providers '^shop$' -o "$state.json" || [ $? = 100 ]
  done
- SHOP=down promptfoo eval --no-cache --no-table --filter-pattern '^(refund|gift)$' --repeat 2 -o down.json || [ $? = 100 ])
+ SHOP=down promptfoo eval --no-cache --no-table --filter-pattern '^(refund|gift)$' --repeat 2 -o down.json || [ $? = 100 ]
+ promptfoo eval --no-cache --no-table -c odd.yaml -o odd.json || [ $? = 100 ])
 
 for state in before after down; do
   SHOP=$state DEEPEVAL_RESULTS_FOLDER=results-$state "$tools/deepeval/bin/python" deepeval/evaluate_shop.py
@@ -46,7 +46,7 @@ done
   --log-dir logs-choices --no-log-realtime --display plain)
 mv inspect/logs-choices/*.json inspect/choices.json
 
-for made in promptfoo/{before,after,down}.json deepeval/{before,after,down}.json inspect/{before,after,down}.eval \
+for made in promptfoo/{before,after,down,odd}.json deepeval/{before,after,down}.json inspect/{before,after,down}.eval \
   inspect/choices.json ragas/{before,after,down}.csv ragas/before.jsonl ragas/experiment-{before,after}.csv; do
   cp "$work/$made" "$here/$made"
 done

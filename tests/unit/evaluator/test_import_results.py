@@ -185,6 +185,18 @@ def test_promptfoo__a_grader_that_failed_is_no_score(tmp_path) -> None:
     assert made.samples.scores["pass"][0] is None  # promptfoo calls it failed
 
 
+def test_promptfoo__what_could_not_be_checked_is_no_score_and_names_are_filled_in(golden) -> None:
+    made = imported("promptfoo/odd.json")
+    golden("imports/promptfoo_odd.txt", summary(made))
+    unscored = {key for key, each in made.metrics.items() if each.unscored}
+    assert unscored == {"pass", "llm-rubric", "contains", "throws", "similar"}
+    assert made.metrics["pass"].unscored_by == {"metric_error": 2, "run_error": 1}
+    assert made.metrics["width"].kind is MetricKind.UNBOUNDED
+    assert {"hello-ok", "bye-ok", "group"} <= {*made.metrics}
+    reasons = [case.reason for case in made.errors]
+    assert not [reason for reason in reasons if "/tmp/" in reason]  # no traces of promptfoo's code
+
+
 # What the tools count themselves
 
 
@@ -297,6 +309,17 @@ def test_promptfoo__another_prompt_is_told_and_cases_stay_the_same() -> None:
     assert [key for key, m in found.metrics.items() if m.gating] == ["pass"]
 
 
+def test_promptfoo__a_case_whose_assertion_changed_is_left_out(tmp_path) -> None:
+    values = loaded("promptfoo/after.json")
+    for row in values["results"]["results"]:
+        for check in row["testCase"]["assert"]:
+            if check.get("metric") == "공손함":
+                check["threshold"] = 0.95
+    changed = imported(written(tmp_path, values), "plain")
+    found = judge(imported("promptfoo/before.json", "plain"), changed)
+    assert (found.pairing.paired, found.pairing.changed) == (5, ("refund",))
+
+
 def test_promptfoo__the_same_question_under_other_assertions_is_another_case(tmp_path) -> None:
     values = loaded("promptfoo/before.json")
     rows = [row for row in values["results"]["results"] if row["promptIdx"] == 0]
@@ -356,6 +379,16 @@ def test_deepeval__where_less_is_better_thresholds_and_success_tell(tmp_path) ->
     assert imported(written(tmp_path, values)).metrics["bias"].direction is Direction.HIGHER
 
 
+def test_deepeval__the_same_input_with_another_expectation_is_another_case(tmp_path) -> None:
+    metric = {"name": "m", "score": 1, "success": True}
+    case = {"input": "q", "actualOutput": "a", "success": True, "metricsData": [metric]}
+    cases = [case, case | {"expectedOutput": "b"}, case | {"metricsData": []}]
+    made = imported(written(tmp_path, {"testCases": cases, "metricsScores": []})).samples
+    assert (made.repeats, made.scores["m"]) == ((0, 1, 0), (1, None, 1))
+    assert made.expected == (None, None, "b")
+    assert len({*made.ids}) == 2
+
+
 # What cannot be read
 
 PROMPTFOO = {"results": {"version": 3, "stats": {}, "prompts": [{"provider": "p", "label": "l"}]}}
@@ -400,6 +433,10 @@ def packed(*members, method=zipfile.ZIP_DEFLATED):
             ["results.results[0].vars", "results.results[1]"],  # all at once
         ),
         ({"testCases": [{"input": 3, "metricsData": 1}, {}], "metricsScores": []}, ["[1].input"]),
+        (
+            {"testRunData": {"testCases": [{}], "conversationalTestCases": []}},
+            ["testRunData.testCases[0].input"],
+        ),
         (
             {"testCases": [{"input": "q", "metricsMetadata": []}], "metricsScores": []},
             ["old release of DeepEval"],

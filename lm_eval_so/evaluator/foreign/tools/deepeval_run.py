@@ -1,7 +1,7 @@
-"""DeepEval: a test run of its results folder, or of `.deepeval/.latest_run_full.json`."""
+"""DeepEval: a test run of its results folder, or of `.deepeval/`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lm_eval_so.core.records.chat import Message, Usage
@@ -26,7 +26,7 @@ _YES_OR_NO: Final = frozenset({"Exact Match", "Pattern Match"})
 
 def fits(content: Content) -> bool:
     """Return whether a file is a test run of DeepEval."""
-    whole = content.document or {}
+    whole = _run(content)[0]
     return "testCases" in whole and bool({"metricsScores", "conversationalTestCases"} & {*whole})
 
 
@@ -42,7 +42,7 @@ def read(content: Content, candidate: str | None) -> ForeignResults:
     """
     del candidate
     problems = Problems(content.file)
-    whole = Node(content.document, "", problems)
+    whole = Node(*_run(content), problems)
     cases = whole.nodes("testCases")
     if whole.nodes("conversationalTestCases"):
         what = "conversations are not read, only test cases of one turn"
@@ -74,6 +74,13 @@ def read(content: Content, candidate: str | None) -> ForeignResults:
         measures=tuple(_measures(cases)),
         rows=rows,
     )
+
+
+def _run(content: Content) -> tuple[Mapping[str, Any], str]:
+    """Return the test run and its path: `.latest_test_run.json` has something around it."""
+    whole = content.document or {}
+    inner = whole.get("testRunData")
+    return (inner, "testRunData") if isinstance(inner, Mapping) else (whole, "")
 
 
 def _case(case: Node) -> ForeignCase:
@@ -123,7 +130,7 @@ def _marks(case: Node) -> dict[str, Mark]:
         marks[name] = mark
         if metric.flag("flaky") is not True:
             decides.append(mark)
-    return {_PASS: _passed(case, decides), **marks}
+    return {**marks, _PASS: _passed(case, decides)}
 
 
 def _mark(metric: Node) -> Mark:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lm_eval_so.core.hashing import digest
+from pydantic import JsonValue
+
 from lm_eval_so.core.records.chat import Message, Usage
 from lm_eval_so.core.records.enums import MetricKind, RunStatus
 from lm_eval_so.core.records.run import BackendInfo
 from lm_eval_so.core.records.sample import Passage
-from lm_eval_so.errors import InputError, UsageError, Where, nearest
+from lm_eval_so.errors import InputError, Where
 from lm_eval_so.evaluator.foreign.foreign_file import Content, Node, Problems, plain, shown
 from lm_eval_so.evaluator.foreign.records import (
     ForeignAnswer,
@@ -20,6 +21,11 @@ from lm_eval_so.evaluator.foreign.records import (
     Mark,
     Measure,
     Tool,
+)
+from lm_eval_so.evaluator.foreign.tools.promptfoo_columns import (
+    choose_column,
+    known_params,
+    read_columns,
 )
 
 _VERSION: Final = 3
@@ -33,6 +39,12 @@ _YES_OR_NO: Final = re.compile(
     r"(not-)?(equals|i?contains(-all|-any|-json|-sql|-xml|-html)?|starts-with|regex|is-.*|latency|cost|"
     r"guardrails|finish-reason|word-count)"
 )
+_NO_RESULT: Final = re.compile(
+    r"API (key is not set|(call |response )?error|returned|did not)|(Moderation API|Webhook) error|"
+    r"Custom function threw error|(Python|Ruby) code execution failed|Invalid regex pattern"
+)
+"""Beginnings of the reasons that promptfoo gives with a 0 where an assertion could not be checked."""
+_VARIABLE: Final = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}")
 _WORDING: Final = frozenset({"similar", "levenshtein", "rouge-n", "bleu", "gleu", "meteor"})
 _EXPECTATIONS: Final = ("equals", "similar", "factuality", "model-graded-factuality")
 """Assertions whose value is a whole answer, not a part of one."""
@@ -40,8 +52,6 @@ _QUESTIONS: Final = (
     "question", "input", "query", "prompt", "message", "user_input", "text", "질문",
 )  # fmt: skip
 _REFERENCES: Final = ("expected", "reference", "ideal", "answer", "정답")
-_PARAMS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort")
-"""Settings of a provider that stand in a report; others may hold keys."""
 
 
 def fits(content: Content) -> bool:
@@ -66,10 +76,10 @@ def read(content: Content, candidate: str | None) -> ForeignResults:
     whole = Node(content.document, "", problems)
     results, metadata = whole.node("results"), whole.node("metadata")
     _refuse_version(results, content)
-    column = _choose(_columns(results), candidate, str(content.file))
+    column = choose_column(read_columns(results), candidate, str(content.file))
     found = [node for node in results.nodes("results") if node.count("promptIdx") == column.number]
     found.sort(key=lambda node: node.count("testIdx") or 0)
-    rows = list(_rows(found))
+    rows = [(_case(node), _answer(node)) for node in found]
     problems.refuse()
     models = {answer.model for _, answer in rows if answer.model}
     return ForeignResults(
@@ -80,7 +90,7 @@ def read(content: Content, candidate: str | None) -> ForeignResults:
             name=TOOL.name,
             label=column.name,
             model=next(iter(sorted(models)), column.provider),
-            params=_params(whole.node("config"), column.provider),
+            params=known_params(whole.node("config"), column.provider),
             details={"prompt": column.prompt},
         ),
         measures=tuple(_measures(found)),
@@ -88,19 +98,6 @@ def read(content: Content, candidate: str | None) -> ForeignResults:
         started_at=metadata.text("evaluationCreatedAt") or results.text("timestamp"),
         finished_at=metadata.text("exportedAt"),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
-    """One provider with one prompt."""
-
-    number: int
-    provider: str
-    label: str
-    """Label of the prompt."""
-    prompt: str
-    """Template of the prompt."""
-    name: str
 
 
 def _refuse_version(results: Node, content: Content) -> None:
@@ -116,75 +113,6 @@ def _refuse_version(results: Node, content: Content) -> None:
     raise InputError(what, where=where, hint=hint)
 
 
-def _columns(results: Node) -> list[_Column]:
-    found = results.nodes("prompts")
-    told = [(n.text("provider") or "?", n.text("label") or "?", n.text("raw") or "") for n in found]
-    several = len({label for _, label, _ in told}) > 1
-    return [
-        _Column(
-            number=number,
-            provider=provider,
-            label=label,
-            prompt=prompt,
-            name=_short(f"{provider} / {label}" if several else provider),
-        )
-        for number, (provider, label, prompt) in enumerate(told)
-    ]
-
-
-def _choose(columns: Sequence[_Column], wanted: str | None, file: str) -> _Column:
-    listed = "; ".join(f"{each.number + 1} {each.name}" for each in columns)
-    where = Where(file=file, key="results.prompts")
-    if not columns:
-        raise InputError("the file has no results", where=where)
-    if wanted is None:
-        if len(columns) == 1:
-            return columns[0]
-        what = f"{len(columns)} candidates in one file, and a report is about one: {listed}"
-        raise UsageError(what, where=where, hint="name one by --candidate, or its number")
-    for fit in (
-        lambda each: each.name == wanted,
-        lambda each: wanted in {each.provider, each.label},
-        lambda each: wanted == str(each.number + 1),
-    ):
-        if len(fitting := [each for each in columns if fit(each)]) == 1:
-            return fitting[0]
-    close = nearest(wanted, [each.name for each in columns])
-    what = f'--candidate "{wanted}" names no single one' + (
-        f' (did you mean "{close}"?)' if close else ""
-    )
-    raise UsageError(what, where=where, hint=f"there are: {listed}")
-
-
-def _short(name: str) -> str:
-    line = " ".join(name.split())
-    return line if len(line) <= 80 else f"{line[:79]}…"
-
-
-def _params(config: Node, provider: str) -> dict[str, Any]:
-    given = config.values.get("providers")
-    for each in given if isinstance(given, list) else []:
-        if isinstance(each, Mapping) and provider in {each.get("label"), each.get("id")}:
-            told = each.get("config")
-            known = told if isinstance(told, Mapping) else {}
-            return {key: plain(known[key]) for key in _PARAMS if key in known}
-    return {}
-
-
-def _rows(found: Sequence[Node]) -> Iterator[tuple[ForeignCase, ForeignAnswer]]:
-    """Yield cases with answers; the same variables under other assertions are another case."""
-    kinds: defaultdict[str, set[str]] = defaultdict(set)
-    keys = [(digest(plain(n.node("vars").values)), _checks_key(n)) for n in found]
-    for variables, checks in keys:
-        kinds[variables].add(checks)
-    for node, (variables, checks) in zip(found, keys, strict=True):
-        yield _case(node, checks if len(kinds[variables]) > 1 else ""), _answer(node)
-
-
-def _checks_key(node: Node) -> str:
-    return digest([[c.type, c.metric, plain(c.value)] for c in _checks(node)])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Check:
     """An assertion of a test."""
@@ -195,9 +123,14 @@ class _Check:
     threshold: float | None
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the metrics that it counts for: the user's, else its type."""
-        return (self.metric or self.type,)
+    def name(self) -> str:
+        """Name of the metric that it counts for: the user's, else its type."""
+        return self.metric or self.type
+
+    @property
+    def told(self) -> JsonValue:
+        """The check as JSON: another one makes another case of it."""
+        return [self.type, plain(self.value), *([] if self.threshold is None else [self.threshold])]
 
 
 def _checks(node: Node) -> list[_Check]:
@@ -211,16 +144,22 @@ def _checks(node: Node) -> list[_Check]:
                 found.append(
                     _Check(
                         type=type_,
-                        metric=each.text("metric"),
+                        metric=_rendered(each.text("metric"), node),
                         value=each.values.get("value"),
-                        threshold=each.number("threshold"),
+                        threshold=each.amount("threshold"),
                     )
                 )
         level = inner
     return found
 
 
-def _case(node: Node, checks: str) -> ForeignCase:
+def _rendered(name: str | None, node: Node) -> str | None:
+    """Return the name of a metric with the variables of its test filled in."""
+    variables = node.node("vars")
+    return name and _VARIABLE.sub(lambda found: variables.text(found[1]) or found[0], name)
+
+
+def _case(node: Node) -> ForeignCase:
     test, given = node.node("testCase"), node.node("vars").values
     values = {key: shown(value) for key, value in given.items() if not key.startswith("_")}
     named: list[str] = [key for key in _QUESTIONS if key in values]
@@ -236,10 +175,9 @@ def _case(node: Node, checks: str) -> ForeignCase:
     whole += [beside[key] for key in _REFERENCES if key in beside]
     judged: dict[str, Any] = {}
     for check in found:
-        value = plain(check.value)
-        judged.setdefault(check.names[0], {"checks": []})["checks"].append([check.type, value])
+        judged.setdefault(check.name, {"checks": []})["checks"].append(check.told)
     return ForeignCase(
-        identity=[plain(values), checks],
+        identity=plain(values),
         own_id=description,
         messages=(Message(role="user", content=question or ""),),
         expected=next(iter(whole), None),
@@ -251,22 +189,19 @@ def _case(node: Node, checks: str) -> ForeignCase:
 
 def _answer(node: Node) -> ForeignAnswer:
     response = node.node("response")
-    error = _error(node, response)
-    tokens = response.node("tokenUsage")
-    output = response.values.get("output")
-    text = None if output is None else shown(output)
-    cost = response.amount("cost")
-    status = RunStatus.EMPTY if not text else RunStatus.OK
+    error, output = _error(node, response), response.values.get("output")
+    tokens, text = response.node("tokenUsage"), "" if output is None else shown(output)
+    status = RunStatus.OK if text else RunStatus.EMPTY
     return ForeignAnswer(
         status=RunStatus.ERROR if error else status,
-        text=None if error else text or "",
+        text=None if error else text,
         error=error,
         usage=Usage(
             input_tokens=tokens.count("prompt"),
             output_tokens=tokens.count("completion"),
             cached_tokens=tokens.count("cached"),
         ),
-        cost_usd=cost,
+        cost_usd=response.amount("cost"),
         latency_ms=node.amount("latencyMs"),
         cached=response.flag("cached") is True,
         model=node.node("provider").text("id"),
@@ -275,12 +210,15 @@ def _answer(node: Node) -> ForeignAnswer:
 
 
 def _error(node: Node, response: Node) -> str | None:
-    """Return why there is no answer; None if there is one, be it wrong."""
+    """Return why a row has no result, be it the chatbot's fault or a grader's; None if it has one."""
     reason = node.count("failureReason")
     has_failed = reason == _FAILED_BY_ERROR or "error" in response
     if reason is None and not has_failed:  # of an older release
         has_failed = "error" in node and "gradingResult" not in node
-    return (node.text("error") or response.text("error") or "error") if has_failed else None
+    if not has_failed:
+        return None
+    text = node.text("error") or response.text("error") or "error"
+    return text.partition("\n")[0]  # the rest is a trace of promptfoo's own code
 
 
 def _marks(node: Node) -> dict[str, Mark]:
@@ -289,26 +227,31 @@ def _marks(node: Node) -> dict[str, Mark]:
     parts: defaultdict[str, list[Mark]] = defaultdict(list)
     for component in grading.nodes("componentResults"):
         assertion = component.node("assertion")
-        name = assertion.text("metric") or assertion.text("type")
+        name = _rendered(assertion.text("metric"), node) or assertion.text("type")
         if name:
             parts[name].append(_mark(component))
     named = node.node("namedScores")
-    marks = {_PASS: _passed(node, grading, [mark for some in parts.values() for mark in some])}
-    for name, found in parts.items():
-        marks[name] = _together(found, named.number(name), is_binary=_is_yes_or_no(name))
+    marks = {
+        name: _together(found, named.number(name), is_binary=_is_yes_or_no(name))
+        for name, found in parts.items()
+    }
     for name in named.values:  # of an assertion that gives several
         if name not in marks:
             marks[name] = Mark(value=named.number(name))
     for check in _checks(node):
-        marks.setdefault(check.names[0], Mark(value=None, reason="promptfoo gives no result of it"))
-    return marks
+        marks.setdefault(check.name, Mark(value=None, reason="promptfoo gives no result of it"))
+    every = [mark for some in parts.values() for mark in some]
+    return {**marks, _PASS: _passed(node, grading, every)}
 
 
 def _mark(component: Node) -> Mark:
-    reason = component.text("reason")
-    if component.node("metadata").flag("graderError") is True:
+    """Return the score of an assertion; what could not be checked has none, though promptfoo gives a 0."""
+    reason, _, _ = (component.text("reason") or "").partition("\nStack Trace")
+    passed = component.flag("pass")
+    has_failed = component.node("metadata").flag("graderError") is True
+    if has_failed or (passed is False and _NO_RESULT.match(reason)):
         return Mark(value=None, reason=reason or "the grader failed")
-    return Mark(value=component.number("score"), passed=component.flag("pass"), reason=reason)
+    return Mark(value=component.number("score"), passed=passed, reason=reason)
 
 
 def _together(found: Sequence[Mark], named: float | None, *, is_binary: bool) -> Mark:
@@ -351,28 +294,28 @@ def _measures(found: Sequence[Node]) -> Iterator[Measure]:
     """Yield the metrics: pass, then each type of assertion and each name, in the order of the tests."""
     yield Measure(name=_PASS, kind=MetricKind.BINARY, definition={"sums_up": "all assertions"})
     types: dict[str, dict[str, None]] = {}
-    thresholds: dict[str, set[float]] = {}
+    values: dict[str, list[float]] = {}
     for node in found:
         for check in _checks(node):
-            types.setdefault(check.names[0], {})[check.type] = None
-            if check.threshold is not None:
-                thresholds.setdefault(check.names[0], set()).add(check.threshold)
-        for name in node.node("namedScores").values:
+            types.setdefault(check.name, {})[check.type] = None
+        named = node.node("namedScores")
+        for name in named.values:
             types.setdefault(name, {})
+            values.setdefault(name, []).append(named.number(name) or 0.0)
     types.pop(_PASS, None)
     for name, kinds in types.items():
-        definition: dict[str, Any] = {"part_of": _PASS, "types": sorted(kinds)}
-        if name in thresholds:
-            definition["thresholds"] = sorted(thresholds[name])
-        is_binary = name in kinds and _is_yes_or_no(name)
         by_model = any(_GRADED_BY_MODEL.fullmatch(kind) for kind in kinds)
+        is_open = any(not 0 <= value <= 1 for value in values.get(name, ()))
+        kind = MetricKind.UNBOUNDED if is_open else MetricKind.BOUNDED
         yield Measure(
             name=name,
-            kind=MetricKind.BINARY if is_binary else MetricKind.BOUNDED,
+            kind=MetricKind.BINARY if name in kinds and _is_yes_or_no(name) else kind,
+            range=None if is_open else (0.0, 1.0),
             category="model" if by_model else "rule",
             is_for_all=False,
             measures_overlap=bool(kinds) and _WORDING.issuperset(kinds),
-            definition=definition,
+            # what is checked is told by the cases
+            definition={"part_of": _PASS, **({"values": kind.value} if is_open else {})},
         )
 
 

@@ -8,7 +8,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Concluded, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Policy, Verdict
-from lm_eval_so.core.records.in_language import comparison_in
+from lm_eval_so.core.records.in_language import comparison_in, report_in
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import normalise
@@ -80,7 +80,7 @@ def first_screen(
         language: Language of the texts.
         redactor: Takes secrets out.
     """
-    comparison = comparison_in(comparison, language)
+    comparison, report = comparison_in(comparison, language), report and report_in(report, language)
     view = view_comparison(comparison, report, language=language)
     made = _Screen(view, language, redactor)
     head = cut_to_columns(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
@@ -157,7 +157,7 @@ class _Screen:
 
     def _told(self, number: int, columns: int) -> Iterator[str]:
         """Yield what is said of a case shown: question, was → is, why, and how sure that is."""
-        case = self.view.verdict.open[number]
+        case = (self.view.verdict.open or self.view.verdict.low)[number]
         if case.question:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}

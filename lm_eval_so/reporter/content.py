@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, ReportCases
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 
@@ -20,7 +19,7 @@ class Style:
     """Cases shown in full, at most."""
     shortens: bool = True
     """Whether Markdown shortens long texts of cases."""
-    cases: Literal["changed", "all"] = "changed"
+    cases: ReportCases = ReportCases.CHANGED
     """Cases that an HTML page holds: all that changed, failed or have no score and a sample of the rest, so
     that the file stays under 5 MB; or all."""
     redactor: Redactor = field(default_factory=Redactor)

@@ -57,3 +57,9 @@ def texts(language: Language) -> Mapping[str, str]:
             f"{topic}.{key}": text for key, text in json.loads(file.read_text("utf-8")).items()
         }
     return found
+
+
+def texts_of(topic: str, language: Language) -> Mapping[str, str]:
+    """Return the texts of a topic by key, with their slots as they are."""
+    start = f"{topic}."
+    return {k.removeprefix(start): v for k, v in texts(language).items() if k.startswith(start)}

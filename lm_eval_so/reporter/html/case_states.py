@@ -22,7 +22,7 @@ _NOT_FAULTS: Final = frozenset({"cached", "not_reported"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseState:
-    """What is told of a case in a word, and the filters that it passes."""
+    """State of a case in a word, and the filters that it passes."""
 
     name: str
     """must, proven, unproven, slip, worse, or the first view that says the most."""
@@ -34,9 +34,7 @@ class CaseState:
         return not _TELLING.isdisjoint(self.views)
 
 
-def case_states(
-    report: EvaluationReport, comparison: Comparison | None
-) -> Mapping[str, CaseState]:
+def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapping[str, CaseState]:
     """Return the state of each sample of a report, in the order of the dataset.
 
     A case that is right, or wrong, and did not change was so in the baseline, too; that is told
@@ -135,7 +133,9 @@ def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozen
     """Return the samples of which the comparison would tell any change; none if it lists not all."""
     if comparison is None or not comparison.pairing.paired:
         return frozenset()
-    sides = ({c.sample_id for c in comparison.changed if c.change == w} for w in ("worse", "better"))
+    sides = (
+        {c.sample_id for c in comparison.changed if c.change == w} for w in ("worse", "better")
+    )
     told = tuple(len(each) for each in sides)
     moved = comparison.changed_samples
     if moved is not None and (told[0] < moved[0] or told[1] < moved[1]):

@@ -1,22 +1,23 @@
 """The list of cases on the HTML page, as data for its script."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import Case, Columns, EvaluationReport
+from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
+from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.words import texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.case_states import VIEWS, CaseState, case_states, right_rows
 from lm_eval_so.reporter.views.cases import findings, is_answer, short_value, status_name
 from lm_eval_so.reporter.views.slices import by_name
-from lm_eval_so.reporter.views.view import Finding, Words, words_of
+from lm_eval_so.reporter.views.view import Finding, words_of
 
 BUDGET: Final = 4_000_000
 """Largest size of the data in bytes: with all else on the page the file stays under 5 MB."""
@@ -26,8 +27,22 @@ _LARGEST_TEXT = 24_000
 """Bytes of a text as JSON; a longer one is cut once more."""
 _MOST_MISSES = 50
 """Cases that may be too large for what is left of the budget before the others are left out, too."""
+_EXACT: Final = 1e15
+_MARKS: Final = 20
+"""Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
-_COLUMNS = ("id", "ref", "input", "expected", "language", "tags", "labels", "state", "views", "rows")
+_COLUMNS = (
+    "id",
+    "ref",
+    "input",
+    "expected",
+    "language",
+    "tags",
+    "labels",
+    "state",
+    "views",
+    "rows",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +50,8 @@ class CaseList:
     """The cases as JSON that may stand in a script element, and which ones are left out."""
 
     data: str
+    texts: str
+    """Fixed texts of the script, as such JSON."""
     left_out: str | None
     """Sentence on the cases that the file does not hold; None if it holds all."""
 
@@ -88,7 +105,7 @@ def case_list(
     """
     entries = _Entries(report, comparison, style)
     order = entries.order()
-    limit = None if style.cases == "all" else budget
+    limit = None if style.cases is ReportCases.ALL else budget
     kept = _within(entries, order, limit)
     columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
     places = {entry["sample"]: place for place, entry in enumerate(columns)}
@@ -100,7 +117,11 @@ def case_list(
     }
     pairs = [f"{_json(key)}:{_json(value)}" for key, value in data.items()]
     text = f'{{{",".join(pairs)},"texts":[{",".join(entries.texts.encoded)}]}}'
-    return CaseList(data=text, left_out=_left_out(entries, order, kept, style))
+    return CaseList(
+        data=text,
+        texts=_json(texts_of("case_list", style.language)),
+        left_out=_left_out(entries, order, kept, style),
+    )
 
 
 def _within(
@@ -112,7 +133,7 @@ def _within(
     for sample_id in order:
         before = len(entries.texts.encoded)
         entry = entries.entry(sample_id)
-        size = len(_json({key: entry[key] for key in (*_COLUMNS, "more")}))
+        size = len(_json([entry[key] for key in (*_COLUMNS, "more")])) + _MARKS
         if limit is not None and entries.texts.size + numbers + size > limit:
             entries.texts.undo(before)
             misses += 1
@@ -208,13 +229,14 @@ class _Entries:
             "labels": [each.places[row] for each in columns.labels.values()],
             "state": place(state.name),
             "views": _bits(state),
-            "rows": [self._row(each) for each in rows],
+            "rows": [self._row(each, state, len(rows)) for each in rows],
             "more": self._more(sample_id),
         }
 
-    def _row(self, row: int) -> list[Any]:
+    def _row(self, row: int, state: CaseState, of: int) -> list[Any]:
         columns, place = self._report.samples, self.texts.place
-        right = self._right[row]
+        # a single answer fails with its case, whichever metric says so
+        right = False if of == 1 and "failing" in state.views else self._right[row]
         return [
             place(_at(columns.answers, row)),
             place(status_name(columns.statuses[row], self._words)),
@@ -339,4 +361,5 @@ def _at(column: Sequence[str | None] | None, row: int) -> str | None:
 def _short(value: float | None) -> float | None:
     if value is None:
         return None
-    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
+    is_whole = abs(value) < _EXACT and value == int(value)
+    return int(value) if is_whole else float(f"{value:.6g}")

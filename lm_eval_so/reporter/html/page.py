@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
+from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
-from lm_eval_so.reporter.html.cases import case_data, first_cases
+from lm_eval_so.reporter.html.cases import case_list
 from lm_eval_so.reporter.html.drawings import (
     WIDTH,
     Span,
@@ -23,7 +23,7 @@ from lm_eval_so.reporter.html.drawings import (
 )
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
-from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
+from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _TONES = {
@@ -37,15 +37,6 @@ _ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
 _MOST_METRICS = 8
 """Most metrics side by side in the table of slices."""
-IN_DATASET_ORDER = "(dataset)"
-"""Value of the dataset's order in the sort control; other values are names of metrics."""
-_IN_SCRIPT = (
-    *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
-    *("any_tag", "any_language", "any_status", "any_label", "more_rows", "nothing_found"),
-    *("input", "expected", "answer", "error", "why", "evidence", "panel", "tags_word"),
-    *("baseline_answer", "candidate_answer", "scores_word"),
-    "change_word",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +77,9 @@ def html_report(content: Content) -> str:
     )
     shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = shown[:_MOST_METRICS]
-    css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
-    cases, cases_note = first_cases(report, compared, most=examples, words=words)
+    css = asset(_PACKAGE, "report.css") + asset(_PACKAGE, "cases.css")
+    script = asset(_PACKAGE, "report.js")
+    cases = case_list(report, comparison, style)
     values = {
         "language": language.value,
         "report": view,
@@ -103,8 +95,6 @@ def html_report(content: Content) -> str:
         if comparison and compared
         else [],
         "cases": cases,
-        "cases_note": cases_note,
-        "in_dataset_order": IN_DATASET_ORDER,
         "settings": {
             "settings_run": _pretty(report.experiment.run_config),
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
@@ -114,18 +104,13 @@ def html_report(content: Content) -> str:
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
+        "l": words_of("case_list", language),
     }
     trusted = {
         "style": css,
         "script": script,
-        "data": case_data(
-            report,
-            comparison,
-            worse=compared.cases.worse if compared else (),
-            words=words,
-            redact=redactor.redact,
-        ),
-        "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
+        "data": cases.data,
+        "texts": cases.texts,
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
 
@@ -159,10 +144,6 @@ def _groups(metrics: Mapping[str, MetricComparison]) -> list[list[str]]:
     ratios = [k for k, m in metrics.items() if m.kind is MetricKind.RATIO]
     open_ones = [[k] for k, m in metrics.items() if m.kind is MetricKind.UNBOUNDED]
     return [scores, ratios, *open_ones]
-
-
-def _patterns(words: Words) -> dict[str, str]:
-    return {"shown_of": words("shown_of", shown="{shown}", total="{total}")}
 
 
 def _pretty(value: object) -> str:

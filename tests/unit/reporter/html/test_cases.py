@@ -75,7 +75,7 @@ def of_each_state():
     made = replace(
         made, samples=samples, errors=(), failed_ids=("refund-014", "s0006", "s0007", "s0009")
     )
-    same = dict(metric="exact_match", baseline=1.0, candidate=0.0, again=(1, 3))
+    same = {"metric": "exact_match", "baseline": 1.0, "candidate": 0.0, "again": (1, 3)}
     found = comparison(
         broken=broken(),
         changed=(

@@ -7,13 +7,12 @@ from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
-from importlib.resources import files
 
 import pytest
 from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import changed, comparison, lost, report
+from made_reports import comparison, lost, report
 from outcomes import OUTCOMES
 from rendering import render
 

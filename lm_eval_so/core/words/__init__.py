@@ -14,6 +14,7 @@ from importlib.resources import files
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text import josa
 
+_PLACES = ("sheet", "page", "row", "line")
 _SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
 
@@ -40,6 +41,13 @@ def say(code: str, language: Language, figures: Mapping[str, object] | None = No
         return f"{value} {one if value == '1' else many}"
 
     return _SLOT.sub(fill, texts(language)[code])
+
+
+def place_in_file(at: Mapping[str, object], language: Language) -> str:
+    """Return a place in a file in words, as "page 3, line 7"; empty if none is known."""
+    return ", ".join(
+        say(f"review_page.at_{key}", language, {"n": at[key]}) for key in _PLACES if key in at
+    )
 
 
 def counted(n: int, noun: str) -> str:

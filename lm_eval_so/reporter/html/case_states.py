@@ -52,6 +52,7 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
         if sample_id in found and not (view == "worse" and sample_id in broken):
             found[sample_id].add(view)
     compared = _compared(report, comparison)
+    reworded = {each.sample_id for each in comparison.reworded} if comparison else set()
     for sample_id, views in found.items():
         if sample_id in lost:
             views.add("unscored")
@@ -62,6 +63,8 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
             views.add("both" if sample_id in failed else "same")
         elif not views - {"quarantined"}:
             views.add("right")
+        if sample_id in reworded and views & {"same", "both"}:
+            views.add("reworded")
     return {
         sample_id: CaseState(name=broken.get(sample_id) or _name(views), views=frozenset(views))
         for sample_id, views in found.items()

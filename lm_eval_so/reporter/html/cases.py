@@ -10,7 +10,7 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words import texts_of
+from lm_eval_so.core.words import place_in_file, texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
@@ -36,6 +36,7 @@ _COLUMNS = (
     "ref",
     "input",
     "expected",
+    "references",
     "language",
     "tags",
     "labels",
@@ -158,6 +159,7 @@ class _Entries:
         self, report: EvaluationReport, comparison: Comparison | None, style: Style
     ) -> None:
         self._report, self._comparison = report, comparison
+        self._language = style.language
         self._words = words_of("report", style.language)
         self.texts = _Texts(style.redactor.redact)
         self.states = case_states(report, comparison)
@@ -166,6 +168,8 @@ class _Entries:
         self._told = {case.sample_id: case for case in told}
         broken = comparison.broken.cases if comparison and comparison.broken else ()
         self._broken = {case.sample_id: case for case in reversed(broken)}
+        reworded = comparison.reworded if comparison else ()
+        self._reworded = {case.sample_id: case.baseline_answer for case in reworded}
         changed = comparison.changed if comparison else ()
         self._changed = {case.sample_id: case for case in reversed(changed)}
         self._rows: dict[str, list[int]] = {}
@@ -219,11 +223,13 @@ class _Entries:
         rows, state = self._rows[sample_id], self.states[sample_id]
         row = rows[0]
         tags = columns.tags[row] if columns.tags else ()
+        references = columns.references[row] if columns.references else ()
         return {
             "id": place(sample_id),
             "ref": place(_at(columns.refs, row) or None),
             "input": place(_at(columns.inputs, row)),
             "expected": place(_at(columns.expected, row)),
+            "references": [place(each) for each in references],
             "language": place(_at(columns.languages, row)),
             "tags": [place(tag) for tag in tags],
             "labels": [each.places[row] for each in columns.labels.values()],
@@ -260,6 +266,8 @@ class _Entries:
             for each in findings(case, [score.metric for score in case.scores], self._words):
                 if is_answer(case.status):
                     reasons[each.metric, each.reason] = each
+        if source := self._source(sample_id):
+            found["source"] = place(source)
         if tally := self._tally(sample_id):
             found["tally"] = tally
         if reasons:
@@ -277,15 +285,26 @@ class _Entries:
         }
 
     def _gain(self, sample_id: str) -> dict[str, Any]:
-        """Return both answers of a case that slipped once or got better."""
+        """Return both answers of a case that slipped once, got better or is only reworded."""
         slip, change = self._broken.get(sample_id), self._changed.get(sample_id)
         if slip is not None:
             was, now = slip.baseline_answer, slip.answer
         elif change is not None:
             was, now = change.baseline_answer, change.candidate_answer
+        elif sample_id in self._reworded:
+            return {"was": self.texts.place(self._reworded[sample_id])}
         else:
             return {}
         return {"was": self.texts.place(was), "now": self.texts.place(now)}
+
+    def _source(self, sample_id: str) -> str:
+        """Return the place that a case is from; empty if it is not known."""
+        sources = self._report.samples.sources
+        source = sources[self._rows[sample_id][0]] if sources else None
+        if source is None:
+            return ""
+        told = place_in_file(source.at, self._language) or str(source.at.get("path", ""))
+        return ", ".join(filter(None, (source.file, told)))
 
     def _tally(self, sample_id: str) -> list[list[int]]:
         """Return right and all answers of the baseline and of the candidate, of a case asked again."""

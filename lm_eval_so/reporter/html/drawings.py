@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.report import Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.slice_values import NO_VALUE
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.cases import status_name
 from lm_eval_so.reporter.views.metrics import valued

@@ -300,6 +300,8 @@
     for (const each of told.why ?? []) line(say.why, reason(each));
     if (told.error >= 0) line(say.error, at(told.error));
     if (data.expected[n] >= 0) line(say.expected, make("p", { class: "whole", lang }, at(data.expected[n])));
+    for (const place of data.references[n]) line(say.references, make("p", { class: "whole", lang }, at(place)));
+    if (told.source >= 0) line(say.source, at(told.source));
     const rest = others(n);
     if (rest.length) line(say.others, ...rest.map((each) => make("p", { class: "whole", lang }, each.text, " ", make("small", {}, times(each, 2)))));
     const told_scores = names.map((name, metric) => [name, value(n, metric)]).filter(([, text]) => text);

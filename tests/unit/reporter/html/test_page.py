@@ -65,6 +65,8 @@ OURS = {
         "svg",
         "line",
         "rect",
+        "path",
+        "symbol",
     ),
 }
 

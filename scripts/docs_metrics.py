@@ -119,7 +119,7 @@ An entry of `checks` is `{type: …, …}` with its parameters, as `{type: bulle
 | --- | --- | --- |"""
 
 TAIL = """
-Next: [metrics that ask a model](judges.md), or [one of your own](../llms.txt).
+Next: [metrics that ask a model](judges.md), or [one of your own](extending.md).
 """
 
 

@@ -60,6 +60,7 @@ check forms sh -c 'check-jsonschema --builtin-schema vendor.dependabot .github/d
   check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/wish.yml &&
   check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml'
 check dockerfile hadolint Dockerfile
+check site python scripts/docs_site.py build/site
 wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them
 check tests pytest --numprocesses auto --dist worksteal "$@"

@@ -72,7 +72,7 @@ def root(
 ) -> None:
     """Tell whether a chatbot got worse.
 
-    Commands stand in the order of the work; files pass between them, and ci does it all.
+    Commands are listed in the order of the work. They exchange files, and ci runs them all.
     """
 
 

@@ -24,7 +24,7 @@ Out = Annotated[
 ]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Ask all anew, even where an earlier ci was interrupted."),
+    typer.Option("--fresh", help="Ask everything again, even if an earlier ci was interrupted."),
 ]
 
 
@@ -38,7 +38,7 @@ def ci(
 ) -> int:
     """Do it all, from sources to verdict. On GitHub comment, too.
 
-    Generate if need be, run, evaluate, compare, report.
+    Generate if needed, run, evaluate, compare, report.
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """

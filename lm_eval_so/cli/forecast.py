@@ -17,9 +17,7 @@ Given = Annotated[
         help="Report or run whose answers count; repeatable; default: all at hand.",
     ),
 ]
-Ask = Annotated[
-    bool, typer.Option("--ask", help="Ask the answers that are missing, past the cache.")
-]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask for the missing answers, not the cache.")]
 Margin = Annotated[
     float | None,
     typer.Option("--margin", metavar="X", help="Margin to try, in score units, over the config's."),

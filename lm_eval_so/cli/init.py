@@ -22,7 +22,7 @@ Workflow = Annotated[
     bool,
     typer.Option("--workflow", help="Also write the GitHub workflow, and lines of .gitignore."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write files that are there anew.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 
 @command(app, shared=SHARED - {"overrides", "plugins"})
@@ -35,7 +35,7 @@ def init(
 ) -> int | None:
     """Write a first config from your documents and your chatbot.
 
-    Nothing leaves this machine, but one question to the chatbot that --url names, with
+    Nothing leaves this machine except one question to the chatbot that --url names, with
     OPENAI_API_KEY if that is OpenAI-compatible.
 
     Example: lm-eval-so init docs/

@@ -23,7 +23,7 @@ from page_stories import STORIES, story
 from pypdf import PdfReader
 from rendering import render
 from servers.chromium import Browser, browser
-from servers.markdown import dangers, to_html
+from servers.markdown import dangers
 
 from lm_eval_so.core.records.enums import Language
 
@@ -247,8 +247,8 @@ def test_list__a_case_opened(chromium: Browser, tmp_path: Path) -> None:
     )
     assert parts == [
         "Why: exact_match: 기대한 답과 다릅니다",
-        "Why: helpful: bad 1, partial 1gpt-4.1 bad: 정책은 영업일 기준 3일인데 답변은 일주일이라고 합니다.일주일 정도"
-        "claude-x partial: 기간이 다릅니다.gemini-y judge_invalid: no JSON",
+        ("Why: helpful: bad 1, partial 1gpt-4.1 bad: 정책은 영업일 기준 3일인데 답변은 일주일이라고 합니다.일주일 정도"
+        "claude-x partial: 기간이 다릅니다.gemini-y judge_invalid: no JSON"),
         "Expected: 영업일 기준 3일",
         "Other answers: 보통 일주일 정도 걸립니다. ",
         "Scores: exact_match 0helpful badlatency_ms 1,184 ms",
@@ -305,7 +305,7 @@ def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path, many:
             == 0
         )
         handed = chromium.run("handed")
-        assert not dangers(to_html(handed)), handed[:200]
+        assert not dangers(handed), handed[:200]
 
 
 def everywhere(text: str) -> tuple[Any, Any]:

@@ -72,6 +72,8 @@ ELSEWHERE = {
     "bash scripts/test.sh",
     "bash scripts/test.sh -- tests/unit/core/stats",
     "bash scripts/test.sh -- tests/house tests/e2e/test_snippets.py",
+    # a check of scripts/test.sh, and the workflow `pages`
+    "python scripts/docs_site.py build/site",
 }
 """Lines of `sh` that are run by another job."""
 OF_A_RELEASE = re.compile(r"(?:gh|docker) .*\bmackim-3768/lm-eval-so\b")

@@ -63,7 +63,7 @@ class GeneratorSection(Section):
     """Model that writes tests from documents; without one, or with the name extractive, only look-ups are
     written, by rule."""
     check_backend: BackendSection | None = None
-    """Model that holds the questions against the documents; default: `backend`."""
+    """Model that checks the questions against all documents; default: `backend`."""
     clean: CleanSection = Field(default_factory=CleanSection)
     """Cleaning of the sources."""
     sources: list[SourceSection] = Field(min_length=1)

@@ -51,6 +51,10 @@ class FirstCase:
     """Reasons for the wrong answer: the metrics that give it, after commas, and its text."""
     notes: tuple[str, ...] = ()
     """Sentences on how sure this is."""
+    right_before: tuple[int, int] | None = None
+    """Answers of the baseline: (right, all); None if they cannot be counted."""
+    right_now: tuple[int, int] | None = None
+    """Answers of the candidate: (right, all)."""
 
     @property
     def name(self) -> str:
@@ -138,6 +142,8 @@ def _broken(
         answer=case.answer,
         reasons=((case.metric, case.reason),) if case.reason and not case.no_answer else (),
         notes=tuple(case_notes(case, broken, language)),
+        right_before=case.baseline,
+        right_now=None if case.no_answer else (of - wrong, of),
     )
 
 
@@ -159,6 +165,8 @@ def _changed(
         answer=first.candidate_answer,
         reasons=tuple(_reasons(same)),
         notes=tuple(_again(same, language)),
+        right_before=_counted(before, metrics),
+        right_now=_counted(now, metrics),
     )
 
 
@@ -179,14 +187,29 @@ def _values(
 ) -> Iterator[str]:
     """Yield each score as people read it: right or wrong where it can be nothing else."""
     for key, value in scores:
-        metric = metrics.get(key)
-        is_plain = metric is not None and metric.kind is MetricKind.BINARY and value in {0.0, 1.0}
-        if metric is not None and is_plain:
-            is_right = (value == 1.0) is (metric.direction is Direction.HIGHER)
+        is_right = _is_right(metrics.get(key), value)
+        if is_right is not None:
             told = say(f"cases.{'right' if is_right else 'wrong'}", language)
             yield told if len(scores) == 1 else f"{key} {told}"
         else:
             yield f"{key} {value:.3g}"
+
+
+def _is_right(metric: MetricComparison | None, value: float) -> bool | None:
+    """Return whether a score says right or wrong; None if it may say something in between."""
+    if metric is None or metric.kind is not MetricKind.BINARY or value not in {0.0, 1.0}:
+        return None
+    return (value == 1.0) is (metric.direction is Direction.HIGHER)
+
+
+def _counted(
+    scores: Sequence[tuple[str, float]], metrics: Mapping[str, MetricComparison]
+) -> tuple[int, int] | None:
+    """Return the right answers of one that was asked once, if only one metric judges it."""
+    (key, value), *others = scores
+    metric = metrics.get(key)
+    is_right = None if others or (metric and metric.stability) else _is_right(metric, value)
+    return None if is_right is None else (int(is_right), 1)
 
 
 def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from asking_again import RIGHT, WRONG, play, terms
 from factories import make_report
 
-from lm_eval_so.core.records.enums import Language, ScoreStatus
+from lm_eval_so.core.records.enums import Language, MetricKind, ScoreStatus
 from lm_eval_so.core.records.report import Case
 from lm_eval_so.core.records.score import Score
 
@@ -62,7 +62,7 @@ def _report(scores, which):
     failed = [n for n, each in enumerate(scores) if 0 in each]
     made = make_report(
         {_METRIC: scores},
-        kinds={_METRIC: "binary"},
+        kinds={_METRIC: MetricKind.BINARY},
         languages=[each["language"] for each in SHOP],
         inputs=[SHOP[n]["question"] for n in repeated],
         expected=[SHOP[n]["expected"] for n in repeated],

@@ -26,6 +26,7 @@ from servers.chromium import Browser, browser
 from servers.markdown import dangers
 
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.templates.safe import normalise
 
 SCREENSHOTS = os.environ.get("LM_EVAL_SO_SCREENSHOTS")
 LOOKS = [*product((Language.EN, Language.KO), (False, True), (1280, 390))]
@@ -98,8 +99,7 @@ def quiet(chromium: Browser) -> bool:
 def test_page__every_story_fits_every_screen_and_everyone_can_use_it(
     chromium: Browser, axe: str, tmp_path: Path, name: str
 ) -> None:
-    number = STORIES.index(name)
-    looks = LOOKS if SCREENSHOTS else [LOOKS[number * 3 % 8], LOOKS[(number * 3 + 5) % 8]]
+    looks = LOOKS if SCREENSHOTS else [LOOKS[STORIES.index(name) * 3 % len(LOOKS)]]
     for language, dark, width in looks:
         page = write(tmp_path, *story(name, language), language=language)
         chromium.look(width, dark=dark)
@@ -135,7 +135,7 @@ def test_page__stands_without_scripts(chromium: Browser, tmp_path: Path) -> None
         chromium.open(write(tmp_path, *story("regression")))
         told = chromium.run("document.body.innerText")
         fields = chromium.run(
-            """[...document.querySelectorAll("button, select, input, dialog")].filter((field) => field.checkVisibility()).length"""
+            """[...document.querySelectorAll("button:not(.pick), select, input, dialog")].filter((field) => field.checkVisibility()).length"""
         )
     finally:
         chromium.ask("Emulation.setScriptExecutionDisabled", value=False)
@@ -169,6 +169,7 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
         ["Slipped once", "acct-006", "2/3 → 1/2"],
         ["Wrong in both", "promo-011", "0/1"],
     ]
+    chromium.run("document.querySelector('#cases').scrollIntoView()")
     chromium.click("[data-view=same]")
     assert len(chromium.run(ROWS)) == 52
     chromium.run(
@@ -187,7 +188,8 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
     chromium.press("o")
     assert chromium.run(OPEN) == [rows[1][1]]
     address = chromium.run("location.hash")
-    chromium.open(tmp_path / f"report.html{address}", before=WATCH)
+    there = f"history.replaceState(null, '', {json.dumps(address)});"
+    chromium.open(page, before=WATCH + there)
     assert (chromium.run(ROWS), chromium.run(OPEN), chromium.run(VIEWS)["same"]) == (
         rows,
         [rows[1][1]],
@@ -250,7 +252,7 @@ def test_list__a_case_opened(chromium: Browser, tmp_path: Path) -> None:
         ("Why: helpful: bad 1, partial 1gpt-4.1 bad: 정책은 영업일 기준 3일인데 답변은 일주일이라고 합니다.일주일 정도"
         "claude-x partial: 기간이 다릅니다.gemini-y judge_invalid: no JSON"),
         "Expected: 영업일 기준 3일",
-        "Other answers: 보통 일주일 정도 걸립니다. ",
+        "Other answers: 보통 일주일 정도 걸립니다. ×1",
         "Scores: exact_match 0helpful badlatency_ms 1,184 ms",
         "How sure: worse again in 1 of 2 re-runs",
         "Tags: delivery, 배송 | 교환",
@@ -285,63 +287,70 @@ def test_list__marks_what_the_reports_mark(chromium: Browser, tmp_path: Path) ->
         assert (left, right) == (each["left"], each["right"]), each["why"]
 
 
-@pytest.mark.parametrize("many", [False, True])
-def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path, many: bool) -> None:
-    payloads = [*HOSTILE.values()] if many else ["\n".join(HOSTILE.values())]
+def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path) -> None:
     chromium.look(1280)
-    for payload in payloads:
-        made, given = everywhere(payload)
-        chromium.open(write(tmp_path, given, made), before=WATCH)
-        chromium.run(
-            "document.querySelectorAll('#list .row > h3 > button, .acts button').forEach((button) => button.click())"
-        )
-        assert chromium.run(OPEN)
-        chromium.run("document.querySelectorAll('.pick').forEach((button) => button.click())")
-        assert quiet(chromium)
-        assert (
-            chromium.run(
-                "document.querySelectorAll('img, iframe, object, a[href^=\"javascript\"]').length"
-            )
-            == 0
-        )
-        handed = chromium.run("handed")
-        assert not dangers(handed), handed[:200]
+    chromium.open(write(tmp_path, *everywhere([*HOSTILE.values()])), before=WATCH)
+    click = "document.querySelectorAll({}).forEach((button) => button.click())"
+    chromium.run(click.format("'#more'"))
+    chromium.run(click.format("'#list .row > h3 > button'"))
+    assert len(chromium.run(OPEN)) == len(HOSTILE)
+    texts = chromium.run("document.querySelector('#list').textContent")
+    for payload in HOSTILE.values():
+        assert normalise(payload)[:60] in texts
+    chromium.run("window.all = []; navigator.clipboard.writeText = async (text) => all.push(text)")
+    chromium.run(click.format("'#list .acts button'"))
+    handed = chromium.run("all")
+    assert len(handed) == len(HOSTILE)
+    assert [text for text in handed if dangers(text)] == []
+    chromium.run(click.format("'.pick'"))
+    strangers = "img, iframe, object, embed, link, a[href^='javascript']"
+    assert chromium.run(f"document.querySelectorAll({json.dumps(strangers)}).length") == 0
+    assert quiet(chromium)
 
 
-def everywhere(text: str) -> tuple[Any, Any]:
-    """Return a comparison and a report of 12 cases with a text wherever one stands."""
-    made, given = hostile(text)
-    rows = given.samples
-    size = 12
+def everywhere(payloads: list[str]) -> tuple[Any, Any]:
+    """Return a report with a case of each text, all of them wherever else one stands, and a comparison."""
+    made, given = hostile("\n".join(payloads))
+    rows, size = given.samples, len(payloads)
     columns: Mapping[str, Any] = {
-        "ids": (text, *(f"{text}{n}" for n in range(size - 1))),
-        "refs": (text,) * size,
+        "ids": tuple(payloads),
+        "refs": tuple(payloads),
         "sample_hashes": rows.sample_hashes[:size],
         "revs": rows.revs[:size],
         "groups": (None,) * size,
         "repeats": (0,) * size,
         "statuses": ("ok",) * size,
-        "inputs": (text,) * size,
-        "expected": (text,) * size,
-        "answers": (text,) * size,
-        "tags": ((text,),) * size,
-        "languages": (text,) * size,
-        "references": ((text,),) * size,
-        "scores": {text: (0.0,) * size},
+        "inputs": tuple(payloads),
+        "expected": tuple(payloads),
+        "answers": tuple(payloads),
+        "tags": tuple((each,) for each in payloads),
+        "languages": tuple(payloads),
+        "references": tuple((each,) for each in payloads),
+        "scores": dict.fromkeys(payloads, (0.0,) * size),
     }
-    return made, replace(given, samples=replace(rows, **columns))
+    told = changed(metric="exact_match")
+    texts = (
+        "sample_id",
+        "input",
+        "expected",
+        "baseline_answer",
+        "candidate_answer",
+        "reason",
+        "ref",
+    )
+    moved = tuple(replace(told, **dict.fromkeys(texts, each)) for each in payloads)
+    return replace(given, samples=replace(rows, **columns)), replace(made, changed=moved)
 
 
 def test_page__on_paper_the_first_page_is_complete(chromium: Browser, tmp_path: Path) -> None:
     chromium.look(1280)
     chromium.open(write(tmp_path, *story("regression")), before=WATCH)
     printed = chromium.ask("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
-    pages = [
-        page.extract_text() for page in PdfReader(io.BytesIO(b64decode(printed["data"]))).pages
-    ]
+    paper = PdfReader(io.BytesIO(b64decode(printed["data"])))
+    pages = [" ".join(page.extract_text().split()) for page in paper.pages]
     for text in ("2 of 60 cases broke", "refund-014", "faulty", "ship-003", "exact_match"):
         assert text in pages[0], pages[0]
-    whole = "".join(pages)
+    whole = " ".join(pages)
     assert (
         whole.count("only if they are faulty") == 2
     )  # the case that broke stands in full in the list, too

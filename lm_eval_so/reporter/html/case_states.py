@@ -63,7 +63,7 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
             views.add("both" if sample_id in failed else "same")
         elif not views - {"quarantined"}:
             views.add("right")
-        if sample_id in reworded and views & {"same", "both"}:
+        if sample_id in reworded and "same" in views:
             views.add("reworded")
     return {
         sample_id: CaseState(name=broken.get(sample_id) or _name(views), views=frozenset(views))

@@ -52,7 +52,7 @@
 
   // Words that differ, as tests/data/marks.json and html/marks.py have them
 
-  const PARTS = /[가-힣\u3040-\u30ff\u3400-\u9fff]|\p{Nd}+(?:[.,]\p{Nd}+)*|(?:(?![가-힣\u3040-\u30ff\u3400-\u9fff])[\p{L}\p{N}])+|\s+|[^]/gu;
+  const PARTS = /[가-힣\u3040-\u30ff\u3400-\u9fff]|\p{Nd}+(?:[.,]\p{Nd}+)*|(?:(?![가-힣\u3040-\u30ff\u3400-\u9fff])[\p{L}\p{N}])+|\s+|[\s\S]/gu;
   const MOST_PARTS = 600;
   const LEAST_IN_COMMON = 1 / 3;
   const cut = (text) => text.match(PARTS) ?? [];
@@ -282,7 +282,7 @@
   };
 
   const quotes = (places) => places.map((place) => make("blockquote", {}, at(place)));
-  const reason = ([metric, text, evidence, votes], lang) => {
+  const reason = ([metric, text, evidence, votes]) => {
     const box = make("div", {}, make("code", {}, at(metric)), `: ${at(text)}`, ...quotes(evidence));
     for (const [model, said, because, quoted] of votes) {
       box.append(make("p", {}, make("b", {}, at(model)), ` ${at(said)}${because >= 0 ? `: ${at(because)}` : ""}`, ...quotes(quoted)));

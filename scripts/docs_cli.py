@@ -22,7 +22,7 @@ from the program's own help by `scripts/docs_cli.py`.
 
 | command | reads | writes |
 | --- | --- | --- |
-| `init` | documents, tests, the chatbot's address | the config; with `--workflow` `.github/workflows/lm-eval-so.yml` and lines of `.gitignore` |
+| `init` | documents, tests, another tool's configuration, the chatbot's address | the config, lines of `.gitignore`; with `--workflow` `.github/workflows/lm-eval-so.yml` |
 | `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
 | `dataset` | datasets | stdout |
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |

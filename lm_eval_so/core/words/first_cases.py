@@ -15,7 +15,7 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     advice,
@@ -33,12 +33,12 @@ MOST_FIRST: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstCase:
-    """A case that got worse: what was asked, what was right, what is wrong, and why."""
+    """A case that got worse, or in a first run is wrong: what was asked, what was right, what is wrong, and why."""
 
     sample_id: str
     ref: str | None
     """The user's own id."""
-    state: Literal["must", "proven", "unproven", "worse"]
+    state: Literal["must", "proven", "unproven", "worse", "low"]
     question: str | None
     expected: str | None
     was: str
@@ -223,15 +223,61 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
 
 
+def low_cases(
+    comparison: Comparison, report: EvaluationReport | None, language: Language
+) -> tuple[FirstCase, ...]:
+    """Return the first cases that score low or have no answer, in a first run, as no baseline tells which got worse.
+
+    A report without texts shows none. Cases with an id of the user's come first, as the others are mostly twins.
+
+    Args:
+        comparison: Verdict and its evidence.
+        report: Candidate's report, if it is at hand.
+        language: Language of the texts.
+    """
+    if report is None or not _is_first(comparison):
+        return ()
+    own = report.samples.own_ids
+    shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
+    known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
+    known.sort(key=lambda each: each.sample_id not in own)  # stable
+    return tuple(_low(each, own.get(each.sample_id), language) for each in known[:MOST_FIRST])
+
+
+def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
+    failed = [score for score in case.scores if score.metric in case.failed]
+    if case.kind == "infrastructure" or not failed:
+        now = case.reason
+    elif all(score.passed is False for score in failed):
+        now = say("cases.wrong", language)
+    else:
+        now = ", ".join(
+            f"{each.metric} {each.value:.3g}" for each in failed if each.value is not None
+        )
+    return FirstCase(
+        sample_id=case.sample_id,
+        ref=ref,
+        state="low",
+        question=case.input,
+        expected=case.expected,
+        was="",
+        now=now,
+        baseline_answer=None,
+        answer=case.answer,
+        reasons=tuple((each.metric, each.reason) for each in failed if each.reason),
+    )
+
+
+def _is_first(comparison: Comparison) -> bool:
+    """Return whether there is no baseline yet; where one cannot be read, what is missing comes first."""
+    return comparison.baseline.source == "none" and comparison.baseline.reason is None
+
+
 def look_first(
     comparison: Comparison, report: EvaluationReport | None, language: Language
 ) -> Iterator[str]:
-    """Yield which cases score low or have no answer, in a first run, as no baseline tells which got worse.
-
-    Where a baseline should be and cannot be read, what is missing comes first.
-    """
-    baseline = comparison.baseline
-    if report is None or baseline.source != "none" or baseline.reason is not None:
+    """Yield how many cases score low or have no answer, in a first run; and which, if no text of them is there."""
+    if report is None or not _is_first(comparison):
         return
     low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
     if low:
@@ -239,7 +285,8 @@ def look_first(
         ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
         of = len({*report.samples.ids})
         figures = {"n": count(len(low)), "of": count(of), "ids": ids}
-        yield say("report.look_first", language, figures)
+        is_shown = bool(low_cases(comparison, report, language))
+        yield say("report.low" if is_shown else "report.look_first", language, figures)
 
 
 def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:

@@ -15,6 +15,12 @@ VIEWS: Final = (
 )
 """Filters of the list, in the order of their buttons."""
 
+STATES: Final = (
+    *("must", "proven", "unproven", "slip", "worse", "better", "unscored"),
+    *("both", "same", "failing", "flaky", "right"),
+)
+"""Names of states."""
+
 _TELLING: Final = frozenset(VIEWS) - {"same", "reworded", "right"}
 _STATE_OF_VIEW: Final = ("flaky", "better", "unscored", "both", "same", "failing", "right")
 _NOT_FAULTS: Final = frozenset({"cached", "not_reported"})

@@ -14,7 +14,7 @@ from lm_eval_so.core.words import place_in_file, texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.html.case_states import VIEWS, CaseState, case_states, right_rows
+from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
 from lm_eval_so.reporter.views.cases import findings, is_answer, short_value, status_name
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import Finding, words_of
@@ -206,7 +206,8 @@ class _Entries:
                 for name in columns.scores
             ],
             "best": [_best(metrics.get(name)) for name in columns.scores],
-            "views_named": VIEWS,
+            "state_names": {name: number for number, name in enumerate(STATES)},
+            "view_bits": {view: 1 << bit for bit, view in enumerate(VIEWS)},
             "label_sets": [
                 {
                     "by": place(name),
@@ -233,7 +234,7 @@ class _Entries:
             "language": place(_at(columns.languages, row)),
             "tags": [place(tag) for tag in tags],
             "labels": [each.places[row] for each in columns.labels.values()],
-            "state": place(state.name),
+            "state": STATES.index(state.name),
             "views": _bits(state),
             "rows": [self._row(each, state, len(rows)) for each in rows],
             "more": self._more(sample_id),
@@ -347,7 +348,7 @@ def _left_out(
     words = words_of("case_list", style.language)
     key = "left_out_rest" if told == len(first) else "left_out_telling"
     return words(
-        key, told=count(told), of=count(len(first)), drawn=count(drawn), rest=count(len(rest))
+        key, told=count(told), all=count(len(first)), drawn=count(drawn), rest=count(len(rest))
     )
 
 

@@ -23,8 +23,8 @@
   const labels = data.label_sets.map((each) => ({ by: at(each.by), name: at(each.name), values: each.values.map(at) }));
   const ranks = new Map(data.first.map((place, rank) => [place, rank]));
   const rank = (n) => ranks.get(n) ?? size + n;
-  const bit = (view) => 1 << data.views_named.indexOf(view);
-  const has = (n, view) => view === "all" || (data.views[n] & bit(view)) !== 0;
+  const states = Object.keys(data.state_names);
+  const has = (n, view) => view === "all" || (data.views[n] & data.view_bits[view]) !== 0;
   const more = (n) => data.more[n] ?? {};
   let state = {};
   let found = [];
@@ -196,7 +196,7 @@
   const fromAddress = () => {
     const given = new URLSearchParams(location.hash.slice(1));
     state = Object.fromEntries(FIELDS.map((key) => [key, given.get(key) ?? ""]));
-    if (!data.views_named.includes(state.view)) state.view = "all";
+    if (!Object.hasOwn(data.view_bits, state.view)) state.view = "all";
   };
   const toAddress = () => {
     const kept = new URLSearchParams(FIELDS.map((key) => [key, state[key]]).filter(([key, value]) => value && !(key === "view" && value === "all")));
@@ -337,7 +337,7 @@
       [say.error, at(told.error ?? -1)],
     ];
     const texts = blocks.filter(([, text]) => text).map(([name, text]) => `${name}:\n\n${fenced(text)}`);
-    return [`**${say[`state_${at(data.state[n])}`]}** ${coded(ref(n))}`, ...texts].join("\n\n");
+    return [`**${say[`state_${states[data.state[n]]}`]}** ${coded(ref(n))}`, ...texts].join("\n\n");
   };
 
   const detail = (n) => {
@@ -352,7 +352,7 @@
   // The list
 
   const draw = (n) => {
-    const name = at(data.state[n]);
+    const name = states[data.state[n]];
     const isOpen = state.open === at(data.id[n]);
     const button = make("button", { type: "button", "aria-expanded": String(isOpen) },
       make("span", { class: `verd ${TONES[name] ?? "mute"}` }, icon(ICONS[name]), say[`state_${name}`]),
@@ -379,7 +379,7 @@
     part("list").append(...found.slice(shown, shown + most).map(draw));
     shown = Math.min(found.length, shown + most);
     part("more").hidden = shown >= found.length;
-    const told = fill(say.shown, { n: number(shown), of: number(found.length) });
+    const told = fill(say.shown, { n: number(shown), all: number(found.length) });
     part("count").textContent = found.length ? (data.rows.some((rows) => rows.length > 1) || Object.values(data.more).some((each) => each.tally) ? `${told} ${say.tallies}` : told) : say.nothing;
   };
   const refresh = () => {
@@ -435,7 +435,7 @@
     if (part("query").value !== state.q) part("query").value = state.q;
   };
   const makeFields = () => {
-    for (const view of ["all", ...data.views_named]) {
+    for (const view of ["all", ...Object.keys(data.view_bits)]) {
       if (!data.id.some((_, n) => has(n, view))) continue;
       const button = make("button", { type: "button", class: "btn", "data-view": view }, `${say[`view_${view}`]} `, make("b", {}));
       button.addEventListener("click", () => set({ view }));

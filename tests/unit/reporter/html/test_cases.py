@@ -27,10 +27,6 @@ def by_id(data):
     return {data["texts"][place]: n for n, place in enumerate(data["id"])}
 
 
-def views(data, n):
-    return {view for bit, view in enumerate(data["views_named"]) if data["views"][n] >> bit & 1}
-
-
 def several(times=3, samples=20, answers=None):
     """Return a report of samples that were asked several times, the answers in turn."""
     made = with_rows(full_report(), samples * times)

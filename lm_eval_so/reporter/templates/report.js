@@ -475,10 +475,11 @@
       area.remove();
       button.focus();
     }
+    const { copied } = part("live").dataset;
     const label = button.lastChild;
     const told = label.textContent;
-    if (told === say.copied) return;
-    part("live").textContent = label.textContent = say.copied;
+    if (told === copied) return;
+    part("live").textContent = label.textContent = copied;
     setTimeout(() => {
       label.textContent = told;
       part("live").textContent = "";
@@ -507,11 +508,6 @@
     event.preventDefault();
   };
 
-  // On paper a case that got worse stands in full.
-  const beforePrint = () => [...part("list").children].forEach((item, index) => {
-    if (has(found[index], "worse") && item.childElementCount === 1) item.append(detail(found[index]));
-  });
-
   const start = () => {
     fromAddress();
     makeFields();
@@ -530,7 +526,6 @@
     part("more").addEventListener("click", () => drawMore());
     part("filters").addEventListener("submit", (event) => event.preventDefault());
     document.addEventListener("keydown", onKey);
-    addEventListener("beforeprint", beforePrint);
     addEventListener("hashchange", () => {
       if (location.hash && !location.hash.includes("=")) return;
       fromAddress();

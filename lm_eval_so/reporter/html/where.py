@@ -10,7 +10,8 @@ from markupsafe import Markup
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.report import Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.slice_values import NO_VALUE
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.reporter.html.drawings import change_bar

@@ -223,6 +223,10 @@ def _identity(subject: Subject, folder: Path | None, started_at: str | None) -> 
 async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Found]:
     """Yield the reports at hand, and the runs without one, scored; what cannot be read is told."""
     tell, known = resources.listener, set[tuple[str, str | None]]()
+    others = dict(_of_others(subject))
+    for folder in others.values():
+        text = f"not counted: {folder}: cases broke in it, so another chatbot answered"
+        tell(Noticed(stage=STAGE, text=text))
     for path in _places_of_reports(subject):
         try:
             report = read_report(path) if path else read_baseline(subject.config).report
@@ -231,6 +235,8 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             continue
         if report is not None and _is_scored(subject, report):
             found = _found(subject, report, path)
+            if path is not None and found.run in others:
+                continue
             known.add((found.run, report.experiment.finished_at))
             yield found
     for folder in _runs(subject):
@@ -238,7 +244,8 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             info = read_info(folder)
             if info is None or info.fingerprint != subject.chatbot:
                 continue
-            if (_identity(subject, folder, info.started_at), info.finished_at) in known:
+            run = _identity(subject, folder, info.started_at)
+            if run in others or (run, info.finished_at) in known:
                 continue
             if subject.has_judges:
                 text = f"not counted: {folder} has no report, which takes a judge"
@@ -247,6 +254,20 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             yield _found(subject, await score(subject, resources, folder), folder)
         except (InputError, CannotMeasure) as error:
             tell(Warned(stage=STAGE, text=f"not counted: {folder}: {error}"))
+
+
+def _of_others(subject: Subject) -> Iterator[tuple[str, Path]]:
+    """Yield the identities and folders of runs in which cases broke for good.
+
+    Behind an unchanged address the chatbot may have changed, and no fingerprint tells it.
+    """
+    for folder in _runs(subject):
+        try:
+            info = read_info(folder)
+        except InputError:  # told where its answers are looked at
+            continue
+        if info is not None and info.fingerprint == subject.chatbot and info.broken:
+            yield _identity(subject, folder, info.started_at), folder
 
 
 async def score(subject: Subject, resources: Resources, folder: Path) -> EvaluationReport:

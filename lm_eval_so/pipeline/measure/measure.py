@@ -97,7 +97,8 @@ async def measure(
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison, shortens=shortens)
     files = write_reports(results, plan.reports, config, resources.redactor)
-    note_verdict(plan.run, resources, stage=STAGE)
+    broken = comparison.broken
+    note_verdict(plan.run, resources, broken=broken.for_good if broken else 0, stage=STAGE)
     is_main = control is not None and control.is_scheduled
     note_drift(comparison, config, resources, kept=is_main, reports=plan.reports)
     if baseline.report is None and baseline.ref.reason is None:

@@ -1,7 +1,7 @@
 """Known answers for a forecast: those at hand of one chatbot, and those that are asked for it."""
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,14 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.stats.trials import ENOUGH, Rows
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, InputError, UsageError
+from lm_eval_so.pipeline.forecast.places import (
+    REPORT_FILE,
+    asked_folders,
+    identity_of,
+    places_of_reports,
+    runs_at_hand,
+    runs_of_others,
+)
 from lm_eval_so.pipeline.forecast.subject import (
     FOLDER,
     Subject,
@@ -29,7 +37,6 @@ from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE, read_info
 
 STAGE = "forecast"
-REPORT_FILE = "report.json"
 _NEVER_ASKED = "missing"
 
 
@@ -202,7 +209,7 @@ async def _given(subject: Subject, resources: Resources, path: Path) -> _Found:
 
 def _found(subject: Subject, report: EvaluationReport, path: Path | None) -> _Found:
     folder = path.parent if path and path.name == REPORT_FILE else path
-    return _Found(report=report, run=_identity(subject, folder, report.experiment.started_at))
+    return _Found(report=report, run=identity_of(subject, folder, report.experiment.started_at))
 
 
 def _is_scored(subject: Subject, report: EvaluationReport) -> bool:
@@ -213,21 +220,14 @@ def _is_scored(subject: Subject, report: EvaluationReport) -> bool:
     )
 
 
-def _identity(subject: Subject, folder: Path | None, started_at: str | None) -> str:
-    """Return the identity of a run: its folder if it was asked here, else the time of its start."""
-    if folder is not None and folder.resolve().parent == subject.folder.resolve():
-        return f"asked {folder.name}"
-    return started_at or ""
-
-
 async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Found]:
     """Yield the reports at hand, and the runs without one, scored; what cannot be read is told."""
     tell, known = resources.listener, set[tuple[str, str | None]]()
-    others = dict(_of_others(subject))
+    others = dict(runs_of_others(subject))
     for folder in others.values():
         text = f"not counted: {folder}: cases broke in it, so another chatbot answered"
         tell(Noticed(stage=STAGE, text=text))
-    for path in _places_of_reports(subject):
+    for path in places_of_reports(subject):
         try:
             report = read_report(path) if path else read_baseline(subject.config).report
         except InputError as error:
@@ -239,12 +239,12 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
                 continue
             known.add((found.run, report.experiment.finished_at))
             yield found
-    for folder in _runs(subject):
+    for folder in runs_at_hand(subject):
         try:
             info = read_info(folder)
             if info is None or info.fingerprint != subject.chatbot:
                 continue
-            run = _identity(subject, folder, info.started_at)
+            run = identity_of(subject, folder, info.started_at)
             if run in others or (run, info.finished_at) in known:
                 continue
             if subject.has_judges:
@@ -256,56 +256,11 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             tell(Warned(stage=STAGE, text=f"not counted: {folder}: {error}"))
 
 
-def _of_others(subject: Subject) -> Iterator[tuple[str, Path]]:
-    """Yield the identities and folders of runs in which cases broke for good.
-
-    Behind an unchanged address the chatbot may have changed, and no fingerprint tells it.
-    """
-    for folder in _runs(subject):
-        try:
-            info = read_info(folder)
-        except InputError:  # told where its answers are looked at
-            continue
-        if info is not None and info.fingerprint == subject.chatbot and info.broken:
-            yield _identity(subject, folder, info.started_at), folder
-
-
 async def score(subject: Subject, resources: Resources, folder: Path) -> EvaluationReport:
     """Score a run by the deciding metrics; errors as of the stage `evaluate`."""
     metrics = {each.id for each in subject.metrics}
     quiet = replace(resources, listener=ignore)
     return await score_run(subject.config, quiet, folder, metrics)
-
-
-def _places_of_reports(subject: Subject) -> Iterator[Path | None]:
-    """Yield the files of reports; None stands for the baseline, which may stand in git."""
-    yield None
-    last = subject.config.resolve(subject.config.report.out)
-    for folder in (last, *asked_folders(subject)):
-        if (folder / REPORT_FILE).is_file():
-            yield folder / REPORT_FILE
-
-
-def _runs(subject: Subject) -> Iterator[Path]:
-    """Yield the last run, those before it, and those that were asked for a forecast."""
-    last = running.run_folder(subject.config)
-    yield last
-    yield from numbered(last.parent, f"{last.name}.")
-    yield from asked_folders(subject)
-
-
-def asked_folders(subject: Subject) -> list[Path]:
-    """Return the folders of runs that were asked for a forecast, in their order."""
-    return numbered(subject.folder)
-
-
-def numbered(folder: Path, prefix: str = "") -> list[Path]:
-    """Return the folders in a folder whose names are a prefix and a number, by number."""
-    if not folder.is_dir():
-        return []
-    names = {path.name.removeprefix(prefix): path for path in folder.glob(f"{prefix}*")}
-    numbers = sorted(int(name) for name in names if name.isdecimal() and name.isascii())
-    return [names[str(number)] for number in numbers if str(number) in names]
 
 
 def _is_run(path: Path) -> bool:

@@ -491,12 +491,17 @@ OUTCOMES = {
     "unmeasured": (
         comparison(
             Verdict.ERROR,
-            reasons=(Reason(code="unmeasured", figures={"what": "the endpoint refused the key"}),),
+            reasons=(
+                Reason(
+                    code="unmeasured",
+                    figures={"what": "no answer within 60 s"},
+                ),
+            ),
             changed=(),
         ),
         "none",
-        "⚠️ Could not be measured: the endpoint refused the key",
-        "⚠️ 측정하지 못함: the endpoint refused the key",
+        "⚠️ Could not be measured: no answer within 60 s",
+        "⚠️ 측정하지 못함: 60초 안에 답하지 않았습니다",
     ),
     "without scores": (
         comparison(

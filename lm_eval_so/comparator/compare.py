@@ -47,9 +47,7 @@ def compare(
     reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha, redact=redact)
     decision = decide(reports, terms, again=asked.changed)
     slices = compare_slices(decision.sliced, reports)
-    worded = word_run(
-        decision, reports, slices, language=terms.language, no_baseline=baseline_ref.reason
-    )
+    worded = word_run(decision, reports, slices, no_baseline=baseline_ref.reason)
     whole = judge_whole(decision, reports, terms, asked.cases, mean=worded.sentence)
     settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
     changed = changed_cases(decision.gating, reports, slices)
@@ -59,9 +57,12 @@ def compare(
         verdict=whole.verdict,
         passed=whole.exit_code == 0,
         exit_code=whole.exit_code,
-        sentence=whole.sentence,
+        sentence=whole.sentence[terms.language],
+        sentence_in=whole.sentence,
         reasons=whole.reasons,
-        metrics=decision.records(worded.metrics, cost_per_sample=worded.cost_per_sample),
+        metrics=decision.records(
+            worded.metrics, terms.language, cost_per_sample=worded.cost_per_sample
+        ),
         changed=changed.cases,
         changed_samples=changed.samples if baseline else None,
         slices=slices.records,

@@ -33,6 +33,8 @@ class ChangedCase:
     candidate_answer: str | None
     reason: str | None = None
     """Reason for the score of the candidate's answer."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code."""
     ref: str | None = None
     """The user's own id."""
     again: tuple[int, int] | None = None

@@ -128,6 +128,8 @@ class MetricComparison:
     warnings: tuple[Reason, ...] = ()
     sentence: str
     """The verdict in one plain sentence."""
+    sentence_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence in every language, by its code."""
 
 
 @record
@@ -155,6 +157,8 @@ class BrokenCase:
     """Last wrong answer; null if there was none at all."""
     reason: str | None = None
     """Reason of that answer's score; of a case without an answer the cause, as "HTTP 500"."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code."""
     no_answer: bool = False
     """Whether the case gets no answer any more."""
 
@@ -175,6 +179,8 @@ class BrokenCases:
     """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
     mean: str
     """The verdict of the mean alone, in one plain sentence."""
+    mean_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence on the mean in every language, by its code."""
     since: str | None = None
     """Day of the baseline, YYYY-MM-DD, in a scheduled comparison: nobody here changed the chatbot since."""
     main_changed: bool = False
@@ -312,6 +318,8 @@ class Comparison:
     """Exit code of the verdict under the configured policy: 0, 1 or 3."""
     sentence: str
     """The verdict in one plain sentence."""
+    sentence_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence in every language, by its code."""
     reasons: tuple[Reason, ...]
     """Reason codes of the verdict of the run."""
     metrics: Mapping[str, MetricComparison]

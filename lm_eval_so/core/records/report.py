@@ -140,7 +140,7 @@ class Case:
     expected: str | None
     answer: str | None
     reason: str
-    """Reason in one line."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
     scores: tuple[Score, ...]
     tags: tuple[str, ...] = ()
     language: str | None = None
@@ -149,8 +149,8 @@ class Case:
 
     def without_texts(self) -> Self:
         """Return the case without question, expected text, answer and reasons."""
-        scores = tuple(score.without_texts() for score in self.scores)
-        return replace(self, input="", expected=None, answer=None, reason="", scores=scores)
+        bare = replace(self, input="", expected=None, answer=None, reason="", reason_in={})
+        return replace(bare, scores=tuple(score.without_texts() for score in self.scores))
 
 
 @record

@@ -1,4 +1,4 @@
-"""Texts for people, in English and Korean.
+"""Wording for people, in English and Korean.
 
 They are JSON files in this folder, one a topic and language, with the same keys and slots in both.
 A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits the value, in English
@@ -7,12 +7,16 @@ A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits the v
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from typing import TypeAlias
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text import josa
+
+Wording: TypeAlias = Mapping[str, str]
+"""One text in every language, by the language's code."""
 
 _SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
@@ -40,6 +44,50 @@ def say(code: str, language: Language, figures: Mapping[str, object] | None = No
         return f"{value} {one if value == '1' else many}"
 
     return _SLOT.sub(fill, texts(language)[code])
+
+
+def in_each(make: Callable[[Language], str]) -> Wording:
+    """Return one text in every language.
+
+    Args:
+        make: Function from a language to the text.
+    """
+    return {language.value: make(language) for language in Language}
+
+
+def say_in_each(code: str, figures: Mapping[str, object] | None = None) -> Wording:
+    """Return the text of a code in every language.
+
+    Args:
+        code: Key of the text, as "metrics.not_json".
+        figures: Value of each slot, already formatted, or such a text in every language.
+
+    Raises:
+        KeyError: If there is no such text, or a slot has no figure.
+    """
+    given = figures or {}
+
+    def made(language: Language) -> str:
+        return say(code, language, {key: _picked(told, language) for key, told in given.items()})
+
+    return in_each(made)
+
+
+def joined(separator: str, parts: Iterable[str | Wording]) -> Wording:
+    """Return texts joined to one, in every language."""
+    told = list(parts)
+    return in_each(lambda language: separator.join(str(_picked(each, language)) for each in told))
+
+
+def told_in(told: str | Wording, language: Language) -> str:
+    """Return a text in a language; one without languages, as a quotation, is as it is."""
+    if isinstance(told, str):
+        return told
+    return told.get(language) or next(iter(told.values()), "")
+
+
+def _picked(told: object, language: Language) -> object:
+    return told_in(told, language) if isinstance(told, Mapping) else told
 
 
 def counted(n: int, noun: str) -> str:

@@ -190,6 +190,7 @@ def _columns(
         groups=tuple(columns.groups[row] for columns, row in of),
         repeats=tuple(repeats),
         statuses=tuple(columns.statuses[row] for columns, row in of),
+        refs=tuple(columns.refs[row] if columns.refs else None for columns, row in of),
         scores={key: tuple(columns.scores[key][row] for columns, row in of) for key in keys},
         not_applicable={
             key: tuple(at for at, (_, place, row) in enumerate(found) if row in out[place][key])

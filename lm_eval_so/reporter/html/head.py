@@ -8,7 +8,7 @@ from typing import Final
 
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.records.report import Case, EvaluationReport
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
@@ -89,7 +89,8 @@ def head_of(
     word = outcome = ""
     cards: tuple[DecidingCase, ...] = ()
     lines: tuple[str, ...] = ()
-    step, wrong = _first_steps(report, comparison)
+    step = _next_step(report, comparison)
+    wrong = tuple(_wrong_now(report, compared, words_of("report", language))) if step else ()
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")
@@ -106,7 +107,7 @@ def head_of(
         cards=cards,
         facts=tuple(_facts(report, comparison, language)),
         next=step,
-        wrong=tuple(_wrong_now(report, wrong, words_of("report", language))),
+        wrong=wrong,
     )
 
 
@@ -128,41 +129,43 @@ def _facts(
     yield _cost(report, comparison, language)
 
 
-def _first_steps(
-    report: EvaluationReport, comparison: Comparison | None
-) -> tuple[NextStep | None, list[Case]]:
-    """Return what to do after a run without a baseline, and the cases that are wrong, each once.
-
-    None and no cases where there is a baseline, or where it cannot be read.
-    """
+def _next_step(report: EvaluationReport, comparison: Comparison | None) -> NextStep | None:
+    """Return what to do after a run without a baseline; None if there is one, or if it cannot be read."""
     if comparison is not None:
         baseline = comparison.baseline
         if baseline.source != "none" or baseline.reason is not None:
-            return None, []
-    wrong = {case.sample_id: case for case in reversed(report.errors)}
-    failed = dict.fromkeys(report.failed_ids)
-    cases = [wrong[sample_id] for sample_id in failed if sample_id in wrong]
+            return None
+    n_wrong = len({*report.failed_ids})
     command = _take_as_baseline(report, comparison.baseline) if comparison else None
-    if not failed and command is None:
-        return None, []
-    return NextStep(n_wrong=len(failed), command=command), cases[:_MOST_WRONG]
+    return NextStep(n_wrong=n_wrong, command=command) if n_wrong or command else None
 
 
-def _wrong_now(report: EvaluationReport, cases: list[Case], words: Words) -> Iterator[WrongNow]:
-    """Yield the cases that are wrong, with the first reason of each.
+def _wrong_now(
+    report: EvaluationReport, compared: ComparisonView | None, words: Words
+) -> Iterator[WrongNow]:
+    """Yield the first cases that are wrong, each once, with the first reason.
 
     Args:
         report: Scores.
-        cases: Cases that are wrong.
+        compared: View of the verdict of a first run; None where there is not even that.
         words: Texts of the topic `report`.
     """
-    for case in cases:
+    if compared is not None:
+        for low in compared.verdict.low:
+            reasons = [f"{metrics}: {reason}" for metrics, reason in low.reasons]
+            yield WrongNow(
+                name=low.name, question=low.question or ABSENT, why=next(iter(reasons), low.now)
+            )
+        return
+    wrong = {case.sample_id: case for case in reversed(report.errors)}
+    known = [wrong[each] for each in dict.fromkeys(report.failed_ids) if each in wrong]
+    for case in known[:_MOST_WRONG]:
         shown = case_view(case, report.metrics, words, report.samples.own_ids)
-        reasons = [f"{each.metric}: {each.reason}" for each in shown.findings]
+        found = [f"{each.metric}: {each.reason}" for each in shown.findings]
         yield WrongNow(
             name=report.samples.own_ids.get(case.sample_id, case.sample_id),
             question=case.input or ABSENT,
-            why=next(iter(reasons), shown.error or ", ".join(shown.scores)),
+            why=next(iter(found), shown.error or ", ".join(shown.scores)),
         )
 
 

@@ -57,12 +57,9 @@ def case_view(
     )
 
 
-def cases_note(report: EvaluationReport, shown: int, words: Words) -> str | None:
+def cases_note(total: int, shown: int, words: Words) -> str | None:
     """Return how many cases are shown of how many; None if all are."""
-    total = max(len(report.failed_ids), len(report.errors))
-    if total <= shown:
-        return None
-    return words("cases_shown", shown=count(shown), total=count(total))
+    return words("cases_shown", shown=count(shown), total=count(total)) if total > shown else None
 
 
 def is_answer(status: str) -> bool:

@@ -187,17 +187,6 @@ class BrokenCases:
     """Whether main's configuration, as it was asked, is another one than that of the baseline."""
     warnings: tuple[Reason, ...] = ()
 
-    @property
-    def for_good(self) -> int:
-        """Samples that are proven to be wrong now, or are required and were right in each answer of the baseline."""
-        found = {
-            case.sample_id
-            for case in self.cases
-            if case.state == "proven"
-            or (case.state == "must" and case.baseline and case.baseline[0] == case.baseline[1])
-        }
-        return len(found)
-
 
 @record
 class Control:

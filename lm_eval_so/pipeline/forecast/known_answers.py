@@ -11,15 +11,17 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned, ignore
 from lm_eval_so.core.files import keep_out_of_git
 from lm_eval_so.core.records.report import Columns, EvaluationReport
-from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.stats.trials import ENOUGH, Rows
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, InputError, UsageError
-from lm_eval_so.pipeline.forecast.places import (
+from lm_eval_so.pipeline.forecast.at_hand import (
     REPORT_FILE,
     asked_folders,
     identity_of,
+    info_of,
+    is_run,
+    next_folder,
     places_of_reports,
     runs_at_hand,
     runs_of_others,
@@ -34,7 +36,6 @@ from lm_eval_so.pipeline.measure.further import score_run
 from lm_eval_so.pipeline.measure.plan import read_baseline
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.store.run_dir import RESULTS_FILE, read_info
 
 STAGE = "forecast"
 _NEVER_ASKED = "missing"
@@ -200,7 +201,7 @@ def _columns(
 
 
 async def _given(subject: Subject, resources: Resources, path: Path) -> _Found:
-    if _is_run(path):
+    if is_run(path):
         if subject.has_judges:
             hint = f"make its report with lm-eval-so evaluate --run {path}, and name that"
             raise UsageError(f"{path} is not scored yet, which takes a judge", hint=hint)
@@ -242,8 +243,8 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             yield found
     for folder in runs_at_hand(subject):
         try:
-            info = read_info(folder)
-            if info is None or info.fingerprint != subject.chatbot:
+            info = info_of(subject, folder)
+            if info is None:
                 continue
             run = identity_of(subject, folder, info.started_at)
             if run in others or (run, info.finished_at) in known:
@@ -262,11 +263,6 @@ async def score(subject: Subject, resources: Resources, folder: Path) -> Evaluat
     metrics = {each.id for each in subject.metrics}
     quiet = replace(resources, listener=ignore)
     return await score_run(subject.config, quiet, folder, metrics)
-
-
-def _is_run(path: Path) -> bool:
-    """Return whether a path is a run that has no report."""
-    return (path / RESULTS_FILE).is_file() and not (path / REPORT_FILE).is_file()
 
 
 def _day(report: EvaluationReport) -> str:
@@ -339,7 +335,7 @@ async def ask_missing(subject: Subject, resources: Resources, options: Options) 
 
 async def _ask_run(subject: Subject, resources: Resources, repeats: int, most: int | None) -> None:
     """Ask one run, or the rest of one that was begun, and write its report."""
-    folder, begun = _next_folder(subject)
+    folder, begun = next_folder(subject)
     update: dict[str, object] = {"repeats": begun.repeats if begun else repeats}
     if most is not None:
         update["max_requests"] = most
@@ -354,15 +350,3 @@ async def _ask_run(subject: Subject, resources: Resources, repeats: int, most: i
         )
     report = await score(subject, resources, folder)
     write_report(folder / REPORT_FILE, report, resources.redactor)
-
-
-def _next_folder(subject: Subject) -> tuple[Path, RunInfo | None]:
-    """Return the folder of a run to go on with, or of a new one."""
-    folders = asked_folders(subject)
-    for folder in folders:
-        info = read_info(folder)
-        is_whole = (folder / REPORT_FILE).is_file()
-        if info is not None and info.fingerprint == subject.chatbot and not is_whole:
-            return folder, info
-    number = int(folders[-1].name) + 1 if folders else 1
-    return subject.folder / str(number), None

@@ -12,8 +12,8 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
+from lm_eval_so.pipeline.forecast.at_hand import asked_folders
 from lm_eval_so.pipeline.forecast.known_answers import Options, ask_missing, find_answers
-from lm_eval_so.pipeline.forecast.places import asked_folders
 from lm_eval_so.pipeline.forecast.subject import subject_of
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner.run import FurtherAnswers, RunOptions, run, run_folder

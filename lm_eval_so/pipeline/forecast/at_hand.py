@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import InputError
 from lm_eval_so.pipeline.forecast.subject import Subject
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.store.run_dir import read_info
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE, read_info
 
 REPORT_FILE = "report.json"
 
@@ -56,8 +57,35 @@ def runs_of_others(subject: Subject) -> Iterator[tuple[str, Path]]:
     """
     for folder in runs_at_hand(subject):
         try:
-            info = read_info(folder)
+            info = info_of(subject, folder)
         except InputError:  # told where its answers are looked at
             continue
-        if info is not None and info.fingerprint == subject.chatbot and info.broken:
+        if info is not None and info.broken:
             yield identity_of(subject, folder, info.started_at), folder
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a path is a run that has no report."""
+    return (path / RESULTS_FILE).is_file() and not (path / REPORT_FILE).is_file()
+
+
+def next_folder(subject: Subject) -> tuple[Path, RunInfo | None]:
+    """Return the folder of a run to go on with, or of a new one."""
+    folders = asked_folders(subject)
+    for folder in folders:
+        info = read_info(folder)
+        is_whole = (folder / REPORT_FILE).is_file()
+        if info is not None and info.fingerprint == subject.chatbot and not is_whole:
+            return folder, info
+    number = int(folders[-1].name) + 1 if folders else 1
+    return subject.folder / str(number), None
+
+
+def info_of(subject: Subject, folder: Path) -> RunInfo | None:
+    """Return what a run says of itself; None if there is none, or if another chatbot was asked.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    info = read_info(folder)
+    return info if info is not None and info.fingerprint == subject.chatbot else None

@@ -146,7 +146,7 @@ async def ask_shard(config: Config, resources: Resources, plan: Plan) -> RunInfo
     return await running.run(asked, resources, plan.run_options, verdict=verdict)
 
 
-def note_verdict(run: Path, resources: Resources, comparison: Comparison, *, stage: str) -> None:
+def note_verdict(run: Path, resources: Resources, *, broken: int, stage: str) -> None:
     """Note in a run and its further answers that their verdict is made.
 
     Args:

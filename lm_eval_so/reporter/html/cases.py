@@ -10,12 +10,18 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words import place_in_file, texts_of
+from lm_eval_so.core.words import texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
-from lm_eval_so.reporter.views.cases import findings, is_answer, short_value, status_name
+from lm_eval_so.reporter.views.cases import (
+    findings,
+    is_answer,
+    short_value,
+    source_text,
+    status_name,
+)
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import Finding, words_of
 
@@ -308,10 +314,7 @@ class _Entries:
         """Return the place that a case is from; empty if it is not known."""
         sources = self._report.samples.sources
         source = sources[self._rows[sample_id][0]] if sources else None
-        if source is None:
-            return ""
-        told = place_in_file(source.at, self._language) or str(source.at.get("path", ""))
-        return ", ".join(filter(None, (source.file, told)))
+        return source_text(source, self._language) if source else ""
 
     def _tally(self, sample_id: str) -> list[list[int]]:
         """Return right and all answers of the baseline and of the candidate, if they can be counted."""

@@ -211,6 +211,9 @@ class _Entries:
                 name in metrics and metrics[name].direction is Direction.LOWER
                 for name in columns.scores
             ],
+            "units": [
+                place(metrics[name].unit if name in metrics else None) for name in columns.scores
+            ],
             "best": [_best(metrics.get(name)) for name in columns.scores],
             "state_names": {name: number for number, name in enumerate(STATES)},
             "view_bits": {view: 1 << bit for bit, view in enumerate(VIEWS)},
@@ -277,6 +280,9 @@ class _Entries:
             found["source"] = place(source)
         if tally := self._tally(sample_id):
             found["tally"] = tally
+        if (change := self._changed.get(sample_id)) is not None:
+            scores = _short(change.baseline), _short(change.candidate)
+            found["moved"] = [place(change.metric), *scores]
         if reasons:
             found["why"] = [_finding(each, place) for each in reasons.values()]
         return found
@@ -311,9 +317,11 @@ class _Entries:
         return source_text(source, self._language) if source else ""
 
     def _tally(self, sample_id: str) -> list[list[int]]:
-        """Return right and all answers of the baseline and of the candidate, of a case asked again."""
-        case = self._broken.get(sample_id)
-        if case is None:
+        """Return right and all answers of the baseline and of the candidate, if they can be counted."""
+        case, told = self._broken.get(sample_id), self._told.get(sample_id)
+        if told is not None and told.right_now is not None:
+            return [[*(told.right_before or (0, 0))], [*told.right_now]]
+        if case is None or case.no_answer:
             return []
         wrong, all_ = case.now
         return [[*(case.baseline or (0, 0))], [all_ - wrong, all_]]

@@ -13,7 +13,13 @@ from made_reports import report
 
 from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
-from lm_eval_so.core.records.report import Acceptance, Columns, EvaluationReport, Labels
+from lm_eval_so.core.records.report import (
+    Acceptance,
+    Columns,
+    EvaluationReport,
+    Labels,
+    SourcePlace,
+)
 from lm_eval_so.core.report_file import (
     digest_report,
     parse_report,
@@ -166,8 +172,9 @@ def text_of(given, **how):
         report(),
         report(samples=columns(), failed_ids=tuple(f"q{row}" for row in range(MANY))),
         report(samples=columns(ids=(), tags=(), scores={}, labels={}), failed_ids=()),
+        report(samples=columns(sources=(None, SourcePlace(file="faq.csv", at={"line": 2})) * 3)),
     ],
-    ids=["small", "large", "empty"],
+    ids=["small", "large", "empty", "sources"],
 )
 def test_report_pieces__are_the_document(given):
     assert text_of(given) == dump_document(to_json(given))

@@ -214,7 +214,7 @@ def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
         yield f"{before}{_STEP * 2}{_text(name)}: "
         value = getattr(columns, name)
         if name == "sources" and value is not None:
-            value = [each and to_json(each) for each in value]
+            value = [place and to_json(place) for place in value]
         yield from _member(value, 2, as_numbers if name == "scores" else clean)
         before = ",\n"
     yield f"\n{_STEP}}}"
@@ -248,7 +248,7 @@ def _array(values: Sequence[Any], level: int, clean: Clean) -> Iterator[str]:
     before = "["
     for start in range(0, len(values), _AT_ONCE):
         some = clean([*values[start : start + _AT_ONCE]])
-        if any(isinstance(each, list | tuple | dict) for each in some):
+        if isinstance(next(filter(None, some), None), list | tuple | dict):
             text = _indented(some, level)[1:].strip()[:-1].strip()
         else:
             text = flat.encode(some)[1:-1]

@@ -89,6 +89,18 @@ def test_parse_report__lists_columns_that_do_not_fit() -> None:
     ]
 
 
+def test_report_pieces__places_in_files_are_read_back() -> None:
+    sources = (None, SourcePlace(file="sources/요금.xlsx", at={"sheet": "요금", "row": 7}))
+    columns = replace(REPORT.samples, sources=sources, references=((), ("3일", "사흘")))
+    text = "".join(report_pieces(replace(REPORT, samples=columns)))
+    assert read_back(text).samples == columns
+    assert '"row": 7' in text
+
+
+def read_back(text: str) -> EvaluationReport:
+    return parse_report(text, shown_as="x")
+
+
 def test_parse_report__reads_what_was_written_with_a_bom() -> None:
     text = "\ufeff" + dumps(REPORT)
     assert parse_report(text.encode(), shown_as="x") == REPORT

@@ -184,8 +184,9 @@ def text_of(given, **how):
         report(),
         report(samples=columns(), failed_ids=tuple(f"q{row}" for row in range(MANY))),
         report(samples=columns(ids=(), tags=(), scores={}, labels={}), failed_ids=()),
+        report(samples=columns(sources=(None, SourcePlace(file="faq.csv", at={"line": 2})) * 3)),
     ],
-    ids=["small", "large", "empty"],
+    ids=["small", "large", "empty", "sources"],
 )
 def test_report_pieces__are_the_document(given):
     assert text_of(given) == dump_document(to_json(given))

@@ -41,10 +41,16 @@ def test_cards__say_in_words_what_the_squares_show():
     assert "<span>right 3 of 3</span>" in was
     assert now.count('class="w"') == 11
     assert "<span>wrong 11 of 11</span>" in now
-    assert '<div class="right">' in first
-    assert '<div class="wrong">' in first
+    assert '<div class="right"><p class="side"><b>Baseline</b>' in first
+    assert '<div class="wrong"><p class="side"><b>Now</b>' in first
     assert "<mark>에 3,000원이 추가되어 모두 6,000원</mark>입니다." in second
     assert '<mark class="gap"><span class="vh">[words missing here]</span></mark>입니다.' in second
+
+
+def test_cards__the_wrong_answers_of_today_come_first():
+    made = comparison(broken=broken(broken_case("m", "must", now=(2, 3))), changed=())
+    now = cards(screen(made))[0].split('<p class="side">')[2]
+    assert re.findall(r'class="([rw])"', now) == ["w", "w", "r"]
 
 
 def test_cards__a_score_between_right_and_wrong_has_no_colour_and_no_squares():
@@ -82,7 +88,7 @@ def test_cards__no_mark_splits_a_secret():
     )
     text = screen(made, redactor=make_redactor({"BOT_TOKEN": secret}))
     assert "[redacted:BOT_TOKEN]" in re.sub(r"</?mark>", "", text)
-    assert "7f3a9c" not in text
+    assert "3a9c" not in text
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -135,7 +141,7 @@ def test_first_run__what_is_wrong_once_and_what_to_do():
     listed = text.partition("Wrong now</p>")[2]
     assert re.findall(r"<li><code>([^<]*)", listed) == ["refund-014", "long-1"]
     assert copied(text) == ["lm-eval-so baseline update reports --reason 'the first one'"]
-    assert "Look first at" not in text
+    assert "score low" not in text
 
 
 def test_first_run__no_command_where_it_would_not_run():

@@ -16,6 +16,7 @@ from servers.markdown import render as to_html
 
 from lm_eval_so.comparator.exemptions.files import read_exceptions
 from lm_eval_so.core.config.load import make_config
+from lm_eval_so.core.records.changes import RewordedCase
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.secrets import make_redactor
@@ -123,6 +124,23 @@ def test_cards__the_entry_to_accept_it_is_one_that_the_file_takes(tmp_path):
     )
     found = read_exceptions(config, day=date(2026, 3, 2)).accept
     assert [(each.sample_id, each.max_drop) for each in found] == [("s1", 1.0), ("s2", 1.0)]
+
+
+def test_advice__what_would_settle_it_stands_apart():
+    text = screen(OUTCOMES["stayed wrong"][0])
+    box = text.partition('<div class="next"><h2>What would settle it</h2>')[2].partition("</div>")[
+        0
+    ]
+    assert "baseline.repeats: 3" in box
+    assert text.count("The baseline was asked only once:") == 1
+    assert "What would settle it" not in screen(OUTCOMES["two broke"][0])
+
+
+def test_reworded__is_told_where_nothing_got_worse():
+    reworded = (RewordedCase(sample_id="s1", baseline_answer="Within 3 days."),)
+    told = "1 answer is worded differently, with the same score.</button>"
+    assert told in screen(replace(OUTCOMES["pass"][0], reworded=reworded))
+    assert told not in screen(replace(OUTCOMES["two broke"][0], reworded=reworded))
 
 
 def first(given, baseline="base.json", **changes):

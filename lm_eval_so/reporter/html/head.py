@@ -63,7 +63,7 @@ class Head:
     outcome: str
     """Whether the check fails."""
     advice: str
-    """What would settle cases that are not proven; empty if none wait for it."""
+    """Way to settle cases that are not proven; empty if none wait for it."""
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
     n_reworded: int

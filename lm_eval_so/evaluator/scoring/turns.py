@@ -68,7 +68,7 @@ class Turns(Metric):
     """A metric of every answer of a conversation.
 
     Definition: the metric in `metric` scores each answer as that to the conversation so far; a
-        scripted turn with `expect` is scored by the metrics that stand there instead, by their
+        scripted turn with `expect` is scored by the metrics listed there instead, by their
         mean. `reduce`: the mean of the turns, the least (`min`), the last one's, or the share of
         turns that pass (`share_passed`). Turns without a metric are left out; if none is left: 1,
         vacuous.

@@ -116,5 +116,5 @@ def test_first_screen__bounds_give_way_to_names() -> None:
 
 def test_first_screen__a_first_run_shows_what_scores_low() -> None:
     text = shown(first_run())
-    assert "refund-014  환불은 며칠 걸리나요?" in text
+    assert "refund-014   환불은 며칠 걸리나요?" in text
     assert "보통 일주일 정도 걸립니다." in text

@@ -47,7 +47,7 @@ def test_problem_in__korean(message: str, told: str) -> None:
         ("1 row: ok 1", "답변 1건: ok 1"),
         (
             "asking 3 cases again and main's configuration about 1 case (round 2)",
-            "케이스 3개를 다시 묻고, main 설정으로도 1개를 묻습니다(2번째)",
+            "케이스 3개 다시 묻는 중, main 설정으로도 1개(2번째)",
         ),
         (
             "no baseline yet: lm-eval-so baseline update reports --reason TEXT takes this report as one",

@@ -9,7 +9,14 @@ from itertools import chain, compress, repeat
 from lm_eval_so.comparator.effect.finding import Finding, Paired
 from lm_eval_so.comparator.pairing import Pairs, Reports, Rows, Side
 from lm_eval_so.comparator.slices.compare import Slices
-from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase, Lost, LostCase
+from lm_eval_so.core.records.changes import (
+    ChangedCase,
+    Exemption,
+    FlakyCase,
+    Lost,
+    LostCase,
+    RewordedCase,
+)
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.records.score import Score
@@ -117,6 +124,28 @@ def changed_cases(findings: Mapping[str, Finding], reports: Reports, slices: Sli
         ),
         samples=(_count_samples(losses, closed), _count_samples(gains, closed)),
     )
+
+
+def reworded_cases(changed: Collection[ChangedCase], reports: Reports) -> Iterator[RewordedCase]:
+    """Yield the samples that did not change, but for an answer that the baseline did not give.
+
+    Args:
+        changed: Cases that changed.
+        reports: Candidate and baseline, paired.
+    """
+    pairs, known = reports.pairs, {case.sample_id for case in changed}
+    if reports.baseline is None or pairs is None:
+        return
+    before, now = texts_of(reports.baseline), texts_of(reports.candidate)
+    found = 0
+    for name in pairs.ids:
+        if name in known or found == _MOST_CASES:
+            continue
+        old = [before.answer(row) for row in pairs.baseline.rows_by_id[name]]
+        new = now.answer(pairs.candidate.rows_by_id[name][0])
+        if new is not None and new not in old and old[0] is not None:
+            found += 1
+            yield RewordedCase(sample_id=name, baseline_answer=old[0])
 
 
 def flaky_cases(findings: Mapping[str, Finding], now: Side) -> Iterator[FlakyCase]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from lm_eval_so.comparator.baseline.rerun import rerun_commands
 from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, judge_whole
-from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
+from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases, reworded_cases
 from lm_eval_so.comparator.gate.decide import decide, early_end
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
@@ -65,6 +65,7 @@ def compare(
         ),
         changed=changed.cases,
         changed_samples=changed.samples if baseline else None,
+        reworded=tuple(reworded_cases(changed.cases, reports)),
         slices=slices.records,
         slices_tested=slices.tested,
         flaky=tuple(flaky_cases(decision.findings, reports.side)),

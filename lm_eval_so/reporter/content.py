@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, ReportCases
 from lm_eval_so.core.records.in_language import comparison_in, report_in
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
@@ -21,6 +21,9 @@ class Style:
     """Cases shown in full, at most."""
     shortens: bool = True
     """Whether Markdown shortens long texts of cases."""
+    cases: ReportCases = ReportCases.CHANGED
+    """Cases that an HTML page holds: all that changed, failed or have no score and a sample of the rest, so
+    that the file stays under 5 MB; or all."""
     redactor: Redactor = field(default_factory=Redactor)
     """Takes secrets out of every text."""
 

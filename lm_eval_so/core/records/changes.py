@@ -42,6 +42,14 @@ class ChangedCase:
 
 
 @record
+class RewordedCase:
+    """A sample whose score stayed as it was, with an answer that the baseline did not give."""
+
+    sample_id: str
+    baseline_answer: str
+
+
+@record
 class LostCase:
     """A case that lost its answer."""
 

@@ -14,6 +14,7 @@ from lm_eval_so.core.records.changes import (
     FlakyCase,
     Lost,
     MainFell,
+    RewordedCase,
     SliceComparison,
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
@@ -318,6 +319,8 @@ class Comparison:
     of proven worse slices come first, in the order of `slices`; then by size of the drop."""
     changed_samples: tuple[int, int] | None = None
     """Samples that got worse and better by any gating metric, also those not in `changed`."""
+    reworded: tuple[RewordedCase, ...] = ()
+    """Cases whose score did not change while the answer did, at most 2,000, in dataset order."""
     slices: tuple[SliceComparison, ...] = ()
     """The first 50 slices: proven worse, proven better, then by evidence, small slices last."""
     slices_tested: int = 0

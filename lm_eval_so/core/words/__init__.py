@@ -18,6 +18,7 @@ from lm_eval_so.core.text import josa
 Wording: TypeAlias = Mapping[str, str]
 """One text in every language, by the language's code."""
 
+_PLACES = ("sheet", "page", "row", "line")
 _SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
 
@@ -44,6 +45,13 @@ def say(code: str, language: Language, figures: Mapping[str, object] | None = No
         return f"{value} {one if value == '1' else many}"
 
     return _SLOT.sub(fill, texts(language)[code])
+
+
+def place_in_file(at: Mapping[str, object], language: Language) -> str:
+    """Return a place in a file in words, as "page 3, line 7"; empty if none is known."""
+    return ", ".join(
+        say(f"review_page.at_{key}", language, {"n": at[key]}) for key in _PLACES if key in at
+    )
 
 
 def in_each(make: Callable[[Language], str]) -> Wording:
@@ -105,3 +113,9 @@ def texts(language: Language) -> Mapping[str, str]:
             f"{topic}.{key}": text for key, text in json.loads(file.read_text("utf-8")).items()
         }
     return found
+
+
+def texts_of(topic: str, language: Language) -> Mapping[str, str]:
+    """Return the texts of a topic by key, with their slots as they are."""
+    start = f"{topic}."
+    return {k.removeprefix(start): v for k, v in texts(language).items() if k.startswith(start)}

@@ -45,6 +45,8 @@ def mask_report(
             columns,
             inputs=columns.inputs and tuple(map(mask.text, columns.inputs)),
             expected=columns.expected and tuple(map(mask.text, columns.expected)),
+            references=columns.references
+            and tuple(tuple(map(mask.text, each)) for each in columns.references),
             refs=columns.refs and tuple(map(mask.text, columns.refs)),
             answers=tuple(map(mask.text, columns.answers))
             if columns.answers and has_answers

@@ -65,6 +65,8 @@ class Head:
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
     cards: tuple[DecidingCase, ...]
+    rest: tuple[DecidingCase, ...]
+    """More cases that got worse, after those that decide, up to the number of examples."""
     facts: tuple[Fact, ...]
     next: NextStep | None
     wrong: tuple[WrongNow, ...]
@@ -88,13 +90,17 @@ def head_of(
     words = words_of("page", language)
     word = outcome = ""
     cards: tuple[DecidingCase, ...] = ()
+    rest: tuple[DecidingCase, ...] = ()
     lines: tuple[str, ...] = ()
     step = _next_step(report, comparison)
     wrong = tuple(_wrong_now(report, compared, words_of("report", language))) if step else ()
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")
-        cards = Deck(comparison, report, style).cards(compared.verdict.open)
+        deck, verdict = Deck(comparison, report, style), compared.verdict
+        cards = deck.cards(verdict.open)
+        if cards:
+            rest = deck.cards(verdict.cases[len(cards) : max(len(cards), style.examples)])
         told = [*look_first(comparison, report, language)] if wrong else []
         lines = tuple(each for each in compared.verdict.lines if each not in told)
         is_first = comparison.baseline.source == "none" and comparison.baseline.reason is None
@@ -105,6 +111,7 @@ def head_of(
         outcome=outcome,
         lines=lines,
         cards=cards,
+        rest=rest,
         facts=tuple(_facts(report, comparison, language)),
         next=step,
         wrong=wrong,
@@ -190,7 +197,9 @@ def _baseline(comparison: Comparison, language: Language) -> Fact:
     if baseline.source == "none":
         looked = (words("looked_in", place=short_hash(place, COMMIT_DIGITS)),) if place else ()
         return Fact(name=name, value=words("none"), more=looked)
+    named = [each for each in (baseline.model, baseline.label) if each]
     told = [short_hash(place, COMMIT_DIGITS)] if place else []
+    value = named[0] if named else told.pop(0) if told else baseline.source
     asked = [
         m.stability["baseline"].repeats
         for m in comparison.metrics.values()
@@ -202,7 +211,6 @@ def _baseline(comparison: Comparison, language: Language) -> Fact:
         told.append(words("answers_each", k=count(max(asked))))
     if baseline.evaluated_at:
         told.append(minute(baseline.evaluated_at).partition(" ")[0])
-    value = baseline.model or baseline.label or baseline.source
     return Fact(name=name, value=value, more=(" · ".join(told),) if told else ())
 
 

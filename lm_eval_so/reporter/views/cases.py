@@ -1,6 +1,6 @@
 """Views of cases: failed, changed, flaky and exempted samples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
 from lm_eval_so.core.records.comparison import Comparison
@@ -53,7 +53,7 @@ def case_view(
         expected=case.expected,
         answer=case.answer if answered else None,
         error=None if answered else case.reason,
-        findings=tuple(_findings(case, words)) if answered else (),
+        findings=tuple(findings(case, case.failed, words)) if answered else (),
     )
 
 
@@ -91,10 +91,16 @@ def _scores(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> I
             yield f"{each.metric} {short_value(each, metrics.get(each.metric), words)}"
 
 
-def _findings(case: Case, words: Words) -> Iterator[Finding]:
-    """Yield the reason of each failed metric, in the case's order; of an older report, all reasons."""
+def findings(case: Case, metrics: Sequence[str], words: Words) -> Iterator[Finding]:
+    """Yield the reason of the score by each metric that gives one, in the order given.
+
+    Args:
+        case: Row that the report keeps in full.
+        metrics: Ids of metrics; none: all of the case, as of an older report, which names no failed ones.
+        words: Texts of the topic `report`.
+    """
     by_metric = {each.metric: each for each in case.scores}
-    for metric_id in case.failed or by_metric:
+    for metric_id in metrics or by_metric:
         each = by_metric.get(metric_id)
         if each is None or not (each.reason or each.code):
             continue

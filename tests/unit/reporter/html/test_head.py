@@ -142,6 +142,16 @@ def test_first_run__no_command_where_it_would_not_run():
 def test_facts__tell_what_was_compared():
     text = screen(OUTCOMES["two broke"][0], with_rows(full_report()))
     facts = dict(re.findall(r"<dt>([^<]*)</dt><dd>(.*?)</dd>", text.partition('class="facts"')[2]))
-    assert facts["Baseline"] == "git<small>8d01e77 · 5 answers each</small>"
+    assert facts["Baseline"] == "8d01e77<small>5 answers each</small>"
     assert "180 Korean, 60 English" in facts["Cases"]
     assert "21 asked again" in facts["Cost"]
+
+
+def test_printed__the_cases_that_got_worse_beyond_the_first_stand_on_paper_in_full():
+    made = comparison(changed=tuple(changed(f"s{n}") for n in range(30)))
+    text = render(report(), made, format=ReportFormat.HTML, examples=12)
+    assert len(cards(screen(made))) == 5
+    assert '<a href="#cases">25 more got worse</a>' in text
+    printed = text.partition('<section class="printed">')[2].partition("</section>")[0]
+    assert re.findall(r'<span class="id">(s\d+)', printed) == [f"s{n}" for n in range(5, 12)]
+    assert "… and 18 more." in printed

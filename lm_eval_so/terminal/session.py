@@ -18,9 +18,8 @@ from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.core.words.phrases import event_in
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
-from lm_eval_so.terminal.progress import Progress
+from lm_eval_so.terminal.progress import Progress, in_language
 
 if TYPE_CHECKING:
     from lm_eval_so.terminal.command_line import CommandLine
@@ -119,7 +118,7 @@ class Session:
             self.progress.close()
 
     def _listen(self, event: Event) -> None:
-        told = _in_its_language(event, self.config)
+        told = in_language(event, self.config.language)
         self.progress.listen(_without_secrets(told, self.redactor))
 
 
@@ -166,19 +165,6 @@ def _mask(environ: Mapping[str, str], redactor: Redactor) -> None:
         from lm_eval_so.terminal.github_log import mask  # noqa: PLC0415 - on GitHub only
 
         mask(sys.stdout, environ, redactor.values)
-
-
-def _in_its_language(event: Event, config: Config) -> Event:
-    """Return an event with its lines in the language of the config; a verdict has its own."""
-    language = config.language
-    match event:
-        case Began() | Noticed() | Ended():
-            return replace(event, text=event_in(event.text, language))
-        case Warned():
-            hint = event.hint and event_in(event.hint, language)
-            return replace(event, text=event_in(event.text, language), hint=hint)
-        case Concluded() | Moved():
-            return event
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

@@ -258,7 +258,9 @@ def test_list__a_case_opened(chromium: Browser, tmp_path: Path) -> None:
         "Tags: delivery, 배송 | 교환",
         "Id: refund-014",
     ]  # fmt: skip
+    chromium.run(f"document.querySelector('{row} .acts').scrollIntoView({{ block: 'center' }})")
     chromium.click(f"{row} .acts button")
+    chromium.run("new Promise((done) => setTimeout(done))")
     assert chromium.text(f"{row} .acts button") == "Copied"
     assert chromium.run("handed").startswith(
         "**Got worse** ` refund-014 `\n\nQuestion:\n\n```text\n"

@@ -10,12 +10,18 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words import place_in_file, texts_of
+from lm_eval_so.core.words import texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
-from lm_eval_so.reporter.views.cases import findings, is_answer, short_value, status_name
+from lm_eval_so.reporter.views.cases import (
+    findings,
+    is_answer,
+    short_value,
+    source_text,
+    status_name,
+)
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import Finding, words_of
 
@@ -205,6 +211,9 @@ class _Entries:
                 name in metrics and metrics[name].direction is Direction.LOWER
                 for name in columns.scores
             ],
+            "units": [
+                place(metrics[name].unit if name in metrics else None) for name in columns.scores
+            ],
             "best": [_best(metrics.get(name)) for name in columns.scores],
             "state_names": {name: number for number, name in enumerate(STATES)},
             "view_bits": {view: 1 << bit for bit, view in enumerate(VIEWS)},
@@ -271,6 +280,9 @@ class _Entries:
             found["source"] = place(source)
         if tally := self._tally(sample_id):
             found["tally"] = tally
+        if (change := self._changed.get(sample_id)) is not None:
+            scores = _short(change.baseline), _short(change.candidate)
+            found["moved"] = [place(change.metric), *scores]
         if reasons:
             found["why"] = [_finding(each, place) for each in reasons.values()]
         return found
@@ -302,15 +314,14 @@ class _Entries:
         """Return the place that a case is from; empty if it is not known."""
         sources = self._report.samples.sources
         source = sources[self._rows[sample_id][0]] if sources else None
-        if source is None:
-            return ""
-        told = place_in_file(source.at, self._language) or str(source.at.get("path", ""))
-        return ", ".join(filter(None, (source.file, told)))
+        return source_text(source, self._language) if source else ""
 
     def _tally(self, sample_id: str) -> list[list[int]]:
-        """Return right and all answers of the baseline and of the candidate, of a case asked again."""
-        case = self._broken.get(sample_id)
-        if case is None:
+        """Return right and all answers of the baseline and of the candidate, if they can be counted."""
+        case, told = self._broken.get(sample_id), self._told.get(sample_id)
+        if told is not None and told.right_now is not None:
+            return [[*(told.right_before or (0, 0))], [*told.right_now]]
+        if case is None or case.no_answer:
             return []
         wrong, all_ = case.now
         return [[*(case.baseline or (0, 0))], [all_ - wrong, all_]]

@@ -226,15 +226,19 @@
   const value = (n, metric) => {
     const told = data.rows[n].length === 1 ? more(n).said?.[metric] ?? -1 : -1;
     const number_ = mean(n, metric);
-    return told >= 0 ? at(told) : number_ === null ? "" : figure(number_);
+    if (told >= 0) return at(told);
+    return number_ === null ? "" : [figure(number_), at(data.units[metric])].filter(Boolean).join(" ");
   };
+  // The figure of a case in the list, and what it counts.
   const score = (n) => {
     const metric = names.indexOf(state.sort);
-    if (metric >= 0) return value(n, metric);
+    if (metric >= 0) return [value(n, metric), state.sort];
+    const { moved, tally: asked } = more(n);
+    if (moved && !asked) return [`${figure(moved[1])} → ${figure(moved[2])}`, at(moved[0])];
     const told = tally(n);
-    if (!told) return names.length ? value(n, 0) : "";
+    if (!told) return names.length ? [value(n, 0), names[0]] : ["", ""];
     const [was, now] = told.map(([right, all]) => (all ? `${right}/${all}` : ""));
-    return was ? `${was} → ${now}` : now;
+    return [was ? `${was} → ${now}` : now, say.tally];
   };
 
   // The answers of a case: each once, with the number of times that it was given.
@@ -354,11 +358,12 @@
   const draw = (n) => {
     const name = states[data.state[n]];
     const isOpen = state.open === at(data.id[n]);
+    const [shownScore, counts] = score(n);
     const button = make("button", { type: "button", "aria-expanded": String(isOpen) },
       make("span", { class: `verd ${TONES[name] ?? "mute"}` }, icon(ICONS[name]), say[`state_${name}`]),
       make("span", { class: "q", lang: spoken(n) }, at(data.input[n]).slice(0, 400) || "–"),
       make("span", { class: "mute tg" }, data.tags[n].slice(0, 2).map(at).join(", ")),
-      make("span", { class: "sc", title: tally(n) ? say.tally : "" }, score(n)),
+      make("span", { class: "sc", title: counts }, shownScore),
       make("span", { class: "id mute" }, ref(n)));
     const item = make("li", { class: "row" }, make("h3", {}, button));
     button.addEventListener("click", () => toggle(item, n));

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import place_in_file
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -60,6 +61,12 @@ def case_view(
 def cases_note(total: int, shown: int, words: Words) -> str | None:
     """Return how many cases are shown of how many; None if all are."""
     return words("cases_shown", shown=count(shown), total=count(total)) if total > shown else None
+
+
+def source_text(source: SourcePlace, language: Language) -> str:
+    """Return where a sample is from, as "returns.docx, page 2"."""
+    told = place_in_file(source.at, language) or str(source.at.get("path", ""))
+    return ", ".join(filter(None, (source.file, told)))
 
 
 def is_answer(status: str) -> bool:

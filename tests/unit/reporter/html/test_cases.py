@@ -1,13 +1,16 @@
 """The list of cases: states, order, texts, and what the file holds."""
 
 import json
+import re
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 
 import pytest
 from full_comparison import exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from made_reports import broken, broken_case, changed, comparison
+from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.comparison import Pairing
@@ -186,7 +189,7 @@ def test_list__order__worse_then_slipped_then_failed():
 
 @pytest.mark.parametrize(
     ("answer", "failed"),
-    [("답" * 200, 40), ("가" * 9000, 10), ("👨‍👩‍👧‍👦" * 900, 1000), ("<" * 5000, 10)],
+    [("답" * 200, 40), ("가" * 4100, 10), ("👨‍👩‍👧‍👦" * 900, 1000), ("<" * 5000, 10)],
 )
 def test_list__stays_within_its_budget(answer, failed):
     made = with_rows(full_report(), 1000)
@@ -232,3 +235,23 @@ def test_list__says_nothing_where_nothing_is_left_out():
     assert case_list(with_rows(full_report()), None, Style()).left_out is None
     korean = replace(ALL, language=Language.KO)
     assert json.loads(case_list(with_rows(full_report()), None, korean).texts)["view_all"] == "전체"
+
+
+def test_page__stays_under_5_mb_however_long_the_answers():
+    made = with_rows(full_report(), 400)
+    long = {
+        name: tuple(f"{name} {n} {'a long answer ' * 350}" for n in range(400))
+        for name in ("inputs", "expected", "answers")
+    }
+    made = replace(made, samples=replace(made.samples, **long))
+    page = render(made, full_comparison(), format="html", language=Language.KO)
+    assert 3_000_000 < len(page.encode()) < 5_000_000
+    assert "report.cases: all로" in page
+
+
+def test_script__stays_small():
+    script = files("lm_eval_so.reporter").joinpath("templates", "report.js").read_text("utf-8")
+    assert len(script.splitlines()) <= 600
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script
+    )

@@ -9,6 +9,7 @@ import pytest
 from full_report import full_report, with_rows
 from made_reports import broken, broken_case, case, changed, comparison, first_run, report
 from outcomes import OUTCOMES, SHIP
+from page_stories import STORIES, story
 from rendering import render
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
@@ -16,6 +17,7 @@ from servers.markdown import render as to_html
 from lm_eval_so.comparator.exemptions.files import read_exceptions
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 
 
@@ -58,6 +60,10 @@ def test_cards__tags_and_language_are_those_of_the_row():
     row = made.samples.ids.index("refund-014")
     assert all(f"<span>{tag}</span>" in card for tag in made.samples.tags[row])
     assert f'lang="{made.samples.languages[row]}"' in card
+    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}),) * 240
+    told = replace(made.samples, sources=places)
+    (card, *_) = cards(screen(comparison(), replace(made, samples=told)))
+    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14</dd>" in card
     odd = replace(made.samples, languages=('x" onclick="',) * 240)
     (card, *_) = cards(screen(comparison(), replace(made, samples=odd)))
     assert 'lang=""' in card
@@ -155,3 +161,10 @@ def test_printed__the_cases_that_got_worse_beyond_the_first_stand_on_paper_in_fu
     printed = text.partition('<section class="printed">')[2].partition("</section>")[0]
     assert re.findall(r'<span class="id">(s\d+)', printed) == [f"s{n}" for n in range(5, 12)]
     assert "… and 18 more." in printed
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("name", STORIES)
+def test_first_screen__golden(name, language, golden):
+    given, made = story(name, language)
+    golden(f"report/screen-{name}.{language}.html", f"{screen(made, given, language=language)}\n")

@@ -5,10 +5,12 @@ import csv
 import io
 import json
 import math
+import random
 import sys
 import warnings
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -338,6 +340,10 @@ def test_import__the_suite_and_settings_of_a_config_count() -> None:
     config = make_config({"version": 1, "dataset": {"path": "data"}, **own})
     made = imported("inspect/choices.json", config=config)
     assert (made.experiment.suite, made.samples.answers) == ("shop", None)
+    gate = {"metrics": {"contains": {}}}
+    gated = make_config({"version": 1, "dataset": {"path": "data"}, "suite": "s", "gate": gate})
+    assert imported("promptfoo/after.json", "plain", config=gated).errors[0].failed[0] == "contains"
+    assert imported("promptfoo/after.json", "plain").errors[0].failed[0] == "pass"
     assert imported("inspect/choices.json").experiment.suite == "shop_choices"
     assert imported("ragas/before.csv").experiment.suite == "ragas"
 
@@ -360,6 +366,35 @@ def test_inspect__kinds_are_those_of_the_scorers() -> None:
         "form.digits": MetricKind.UNBOUNDED,
     }
     assert made["brevity"].unscored_by == {"invalid_value": 2}  # NaN is no score
+
+
+def test_promptfoo__of_several_assertions_of_a_type_all_must_hold() -> None:
+    made = imported("promptfoo/before.json", "plain").samples
+    at = made.ids.index("shipping")  # contains 3,000원, and does not contain 무료
+    assert (made.scores["contains"][at], made.scores["short"][at]) == (0, 1)
+
+
+def test_ragas__wording_gates_only_if_named() -> None:
+    found = judge(imported("ragas/before.csv"), imported("ragas/after.csv"))
+    assert [key for key, each in found.metrics.items() if each.gating] == ["exact_match"]
+
+
+def test_inspect__facts_of_a_log(tmp_path) -> None:
+    values = loaded("inspect/choices.json")
+    values["eval"]["revision"] = {"type": "git", "origin": "", "commit": "abc1234"}
+    scorer = {"name": "model_graded_qa", "options": {"partial_credit": True}}
+    values["eval"]["scorers"].append(scorer)
+    refund = next(sample for sample in values["samples"] if sample["id"] == "refund")
+    refund["epoch"] = 2
+    refund["scores"]["model_graded_qa"] = {"value": "P", "explanation": "half"}
+    made = imported(written(tmp_path, values))
+    assert made.experiment.commit == "abc1234"
+    assert made.samples.inputs[0] == "환불 기한은?\nA) 7일\nB) 14일"
+    assert made.samples.repeats == (1, 0)
+    assert made.samples.scores["model_graded_qa"][0] == 0.5
+    scorer["options"] = {}
+    binary = imported(written(tmp_path, values))
+    assert binary.metrics["model_graded_qa"].unscored_by == {"metric_error": 1, "out_of_range": 1}
 
 
 def test_inspect__a_log_that_did_not_end_is_no_baseline(tmp_path) -> None:
@@ -519,3 +554,30 @@ def test_import__foreign_values_that_no_record_can_hold(tmp_path) -> None:
     del nothing["testCases"][0]["success"]
     with pytest.raises(CannotMeasure, match="nothing could be scored"):
         imported(written(tmp_path, nothing))
+
+
+ANYTHING = (None, 3, math.inf, math.nan, 10**400, "x\ud800", [], {}, [[]], [{}], "a\u202e\x00b")
+
+
+def places(values):
+    """Yield (object or list, key or position) of every value inside of another."""
+    for key in [*values] if isinstance(values, dict) else range(len(values)):
+        yield values, key
+        if isinstance(values[key], dict | list):
+            yield from places(values[key])
+
+
+@pytest.mark.parametrize(
+    "name", ["promptfoo/odd.json", "deepeval/down.json", "inspect/choices.json"]
+)
+def test_import__anything_anywhere_gives_a_report_or_an_error_that_is_told(name, tmp_path) -> None:
+    dice = random.Random(name)
+    for _ in range(12):
+        values = loaded(name)
+        for sample in values.get("samples", []):
+            del sample["events"]
+        node, key = dice.choice([*places(values)])
+        node[key] = dice.choice(ANYTHING)
+        with suppress(InputError, CannotMeasure):
+            made = imported(written(tmp_path, values))
+            assert parse_report("".join(report_pieces(made)), shown_as="r") == made

@@ -125,10 +125,12 @@ def _in_order(samples: list[Node], told: Node) -> list[Node]:
     """Return samples in the order of the dataset."""
     ids = told.node("dataset").values.get("sample_ids")
     places = {str(name): at for at, name in enumerate(ids if isinstance(ids, list) else [])}
-    return sorted(
-        samples,
-        key=lambda s: (places.get(s.text("id") or "", len(places)), s.text("id"), s.count("epoch")),
-    )
+
+    def place(sample: Node) -> tuple[int, str, int]:
+        name = sample.text("id") or ""
+        return places.get(name, len(places)), name, sample.count("epoch") or 0
+
+    return sorted(samples, key=place)
 
 
 def _refuse_twice(samples: Sequence[Node], problems: Problems) -> None:

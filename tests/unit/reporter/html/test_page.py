@@ -352,6 +352,18 @@ def test_html__slices_are_coloured_by_their_change(change, bar):
     assert found == bar
 
 
+def test_html__slices_of_a_score_come_before_those_of_a_cost_that_decides():
+    made = comparison(Verdict.PASS)
+    passed = {key: replace(m, gating=True, verdict=Verdict.PASS) for key, m in made.metrics.items()}
+    ordered = {"latency_ms": passed.pop("latency_ms"), **passed}
+    names = ("latency_ms", "exact_match")
+    slices = tuple(a_slice("tag", "refund", metric=name, proven=False) for name in names)
+    shown = where(page(report(), replace(made, metrics=ordered, slices=slices)))
+    first, _, others = shown.partition("<details")
+    assert "82.0% → 61.0%" in first
+    assert "82.0%" not in others
+
+
 def test_html__slices_without_a_comparison_are_coloured_by_their_distance():
     [cell] = re.findall(r'refund <small>tag</small></th><td class="num (\S+)"', page(report()))
     assert cell == "t-4"

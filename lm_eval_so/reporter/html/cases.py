@@ -37,20 +37,9 @@ _EXACT: Final = 1e15
 _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
-_COLUMNS = tuple(
-    [
-        "id",
-        "ref",
-        "input",
-        "expected",
-        "references",
-        "language",
-        "tags",
-        "labels",
-        "state",
-        "views",
-        "rows",
-    ]
+_COLUMNS = (
+    *("id", "ref", "input", "expected", "references", "language"),
+    *("tags", "labels", "state", "views", "rows"),
 )
 
 

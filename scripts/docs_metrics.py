@@ -102,6 +102,7 @@ How texts are normalised before they are compared; records are never changed.
 | `answer` | several forms of `loose`, with and without particles, copula and a 한자 gloss; equal if one is shared (`exact_match` only) |
 | `korquad` | `basic` in lower case without punctuation, as KorQuAD 1.0 does it |
 | `korquad_v1` | exactly the published KorQuAD 1.0 script, without NFC |
+| `squad` | exactly the published SQuAD script: lower case, no ASCII punctuation, no `a`, `an`, `the` |
 
 ## The keyword rule
 

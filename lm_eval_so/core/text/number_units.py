@@ -153,7 +153,7 @@ _COUNTERS: Final = {
 }
 """Units by form, behind 한, 두, 세."""
 COUNTED_BY_3_AND_4: Final = words("달 장 잔")
-"""What 석 and 넉 count."""
+"""Counters behind 석 and 넉."""
 _AFTER_FIGURES: Final = _pattern(_UNITS)
 _COUNTER: Final = re.compile(f" ?({either(_COUNTERS)})")
 _LETTER: Final = re.compile(r"[kmb](?![a-z0-9²³])")

@@ -11,7 +11,6 @@ from lm_eval_so.core.records import chat
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.json_in_text import composed, read_json
 from lm_eval_so.core.text.profiles import Profile
 from lm_eval_so.core.words import say
@@ -114,7 +113,7 @@ def _calls_of(run: RunResult) -> tuple[chat.ToolCall, ...]:
 
 
 def _fits(expected: ExpectedCall, made: chat.ToolCall, params: ToolCall.Params) -> bool:
-    if nfc(expected.name) != nfc(made.name):
+    if composed(expected.name) != composed(made.name):
         return False
     try:
         given = read_json(made.arguments, extract="strict") if made.arguments.strip() else {}

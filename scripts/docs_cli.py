@@ -28,6 +28,7 @@ from the program's own help by `scripts/docs_cli.py`.
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md`, `report.html`; `junit.xml`, `scores.csv` |
+| `import` | results of promptfoo, DeepEval, Inspect, Ragas | `REPORTS/report.json`, `report.md`, `report.html`; `junit.xml`, `scores.csv` |
 | `compare` | two reports | `REPORTS/comparison.json`, `comparison.md`, `comparison.html` |
 | `baseline` | report, comparison | the file at `baseline.path` |
 | `report` | report, comparison | stdout, or the file that `-o` names |

@@ -212,7 +212,10 @@ def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
     before = "{\n"
     for name in (each.name for each in fields(columns)):
         yield f"{before}{_STEP * 2}{_text(name)}: "
-        yield from _member(getattr(columns, name), 2, as_numbers if name == "scores" else clean)
+        value = getattr(columns, name)
+        if name == "sources" and value is not None:
+            value = [place and to_json(place) for place in value]
+        yield from _member(value, 2, as_numbers if name == "scores" else clean)
         before = ",\n"
     yield f"\n{_STEP}}}"
 
@@ -245,7 +248,7 @@ def _array(values: Sequence[Any], level: int, clean: Clean) -> Iterator[str]:
     before = "["
     for start in range(0, len(values), _AT_ONCE):
         some = clean([*values[start : start + _AT_ONCE]])
-        if isinstance(some[0], list | tuple):
+        if isinstance(next(filter(None, some), None), list | tuple | dict):
             text = _indented(some, level)[1:].strip()[:-1].strip()
         else:
             text = flat.encode(some)[1:-1]

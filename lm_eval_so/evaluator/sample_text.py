@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Scenario, TestSample
+
+_PLACES = ("sheet", "page", "row", "line", "path")
 
 
 def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
@@ -21,6 +24,14 @@ def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
     if len(said) == 1:
         return said[0].content
     return "\n\n".join(f"{turn.role}: {turn.content}" for turn in said)
+
+
+def source_place(sample: TestSample) -> SourcePlace | None:
+    """Return the place that a sample is from, as far as people look for it there; None if it is not known."""
+    source = sample.provenance.source if sample.provenance else None
+    if source is None:
+        return None
+    return SourcePlace(file=source.file, at={k: source.at[k] for k in _PLACES if k in source.at})
 
 
 def shown_context(sample: TestSample) -> str:

@@ -131,6 +131,8 @@ class _Screen:
         again = self._command("init --url URL")
         if chatbot.needs_key:
             yield self._told("key", command=again, header=_EXAMPLE_HEADER)
+        elif not chatbot.is_reached:
+            yield self._told("again", command=again)
         else:
             yield self._told("correct", command=again, body=_EXAMPLE_BODY, file=self._made.file)
 

@@ -78,6 +78,8 @@ class Address:
     hint: str | None = None
     needs_key: bool = False
     """Whether the request was refused for its credentials."""
+    is_reached: bool = True
+    """Whether anything came back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ class _Heard:
     """Whether the request was understood to be wrong (400, 422)."""
     needs_key: bool = False
     """Whether it was refused for its credentials (401, 403)."""
+    is_reached: bool = True
+    """Whether anything came back."""
 
 
 async def try_address(way: Way, question: str, resources: Resources) -> Address:
@@ -146,6 +150,7 @@ async def _try_openai(base_url: str, question: str, resources: Resources) -> Add
         fault=heard.fault,
         hint=heard.hint,
         needs_key=heard.needs_key,
+        is_reached=heard.is_reached,
     )
 
 
@@ -175,7 +180,10 @@ async def _ask(
     except LMEvalError as error:
         problem = error.problems[0]
         needs_key = isinstance(error, BackendError) and error.kind is ErrorKind.AUTH
-        return _Heard(fault=problem.what, hint=problem.hint, needs_key=needs_key)
+        is_reached = isinstance(error, BackendError) and error.http_status is not None
+        return _Heard(
+            fault=problem.what, hint=problem.hint, needs_key=needs_key, is_reached=is_reached
+        )
     if asked.error is not None:
         status = asked.error.http_status
         told = resources.redactor.redact(asked.error.message)
@@ -184,6 +192,7 @@ async def _ask(
             hint=asked.error.hint,
             is_refused=status in {400, 422},
             needs_key=status in {401, 403},
+            is_reached=status is not None,
         )
     text = (asked.answer or {}).get("text")
     return _Heard(text=text if isinstance(text, str) else "")
@@ -213,6 +222,7 @@ async def _read(way: Way, body: JsonValue, heard: _Heard, question: str) -> Addr
         fault=heard.fault or seen or _EMPTY,
         hint=heard.hint,
         needs_key=heard.needs_key,
+        is_reached=heard.is_reached,
     )
     found = await _found(text, question) if heard.fault is None else None
     if found is None:

@@ -15,6 +15,7 @@ from lm_eval_so.core.words.first_cases import FirstCase
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.drawings import tally
 from lm_eval_so.reporter.html.marks import Mark, Piece, mark_words
+from lm_eval_so.reporter.views.cases import source_text
 from lm_eval_so.reporter.views.comparison import accept_entry
 from lm_eval_so.reporter.views.view import words_of
 
@@ -48,6 +49,8 @@ class DecidingCase:
     tags: tuple[str, ...]
     language: str
     """Language of its texts, as HTML names it; empty if it is not known."""
+    source: str
+    """Place that it is from; empty if it is not known."""
     was: Side
     now: Side
     issue: str
@@ -74,6 +77,7 @@ class Deck:
         columns = self.report.samples
         language = columns.languages[row] if columns.languages and row is not None else None
         tags = columns.tags[row] if columns.tags and row is not None else ()
+        source = columns.sources[row] if columns.sources and row is not None else None
         before, now = self._text(case.baseline_answer), self._text(case.answer)
         left, right = mark_words(before or "", now or "") if before and now else (None, None)
         return DecidingCase(
@@ -81,6 +85,7 @@ class Deck:
             tone="bad" if case.state in _BROKEN else "open",
             tags=tags[:_MOST_TAGS],
             language=language_tag(language),
+            source=source_text(source, self.style.language) if source else "",
             was=_side(case.was, case.right_before, _pieces(before, left)),
             now=_side(case.now, case.right_now, _pieces(now, right), is_wrong_first=True),
             issue=self._issue(case),

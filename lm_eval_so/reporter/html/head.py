@@ -8,8 +8,8 @@ from typing import Final
 
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.records.report import Case, EvaluationReport
-from lm_eval_so.core.report_file import fewest_answers
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.broken_cases import advice
 from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
@@ -62,9 +62,15 @@ class Head:
     """Name of the verdict."""
     outcome: str
     """Whether the check fails."""
+    advice: str
+    """Way to settle cases that are not proven; empty if none wait for it."""
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
+    n_reworded: int
+    """Answers with other words and the same score, told where nothing got worse."""
     cards: tuple[DecidingCase, ...]
+    rest: tuple[DecidingCase, ...]
+    """More cases that got worse, after those that decide, up to the number of examples."""
     facts: tuple[Fact, ...]
     next: NextStep | None
     wrong: tuple[WrongNow, ...]
@@ -86,27 +92,39 @@ def head_of(
     """
     language = style.language
     words = words_of("page", language)
-    word = outcome = ""
+    word = outcome = settles = ""
+    n_reworded = 0
     cards: tuple[DecidingCase, ...] = ()
+    rest: tuple[DecidingCase, ...] = ()
     lines: tuple[str, ...] = ()
-    step, wrong = _first_steps(report, comparison)
+    step = _next_step(report, comparison)
+    wrong = tuple(_wrong_now(report, compared, words_of("report", language))) if step else ()
     if comparison is not None and compared is not None:
         code = comparison.exit_code
         outcome = words("fails", code=str(code)) if code else words("holds")
-        cards = Deck(comparison, report, style).cards(compared.verdict.open)
-        told = [*look_first(comparison, report, language)] if wrong else []
+        deck, verdict = Deck(comparison, report, style), compared.verdict
+        cards = deck.cards(verdict.open)
+        if cards:
+            rest = deck.cards(verdict.cases[len(cards) : max(len(cards), style.examples)])
+        settles = advice(comparison.broken, language)
+        told = [settles, *(look_first(comparison, report, language) if wrong else ())]
         lines = tuple(each for each in compared.verdict.lines if each not in told)
+        if verdict.headline.tone == "pass":
+            n_reworded = len(comparison.reworded)
         is_first = comparison.baseline.source == "none" and comparison.baseline.reason is None
         is_open = comparison.verdict is Verdict.INCOMPARABLE
         word = words("no_baseline") if is_first and is_open else compared.verdict.word
     return Head(
         word=word,
         outcome=outcome,
+        advice=settles,
+        n_reworded=n_reworded,
         lines=lines,
         cards=cards,
+        rest=rest,
         facts=tuple(_facts(report, comparison, language)),
         next=step,
-        wrong=tuple(_wrong_now(report, wrong, words_of("report", language))),
+        wrong=wrong,
     )
 
 
@@ -128,41 +146,43 @@ def _facts(
     yield _cost(report, comparison, language)
 
 
-def _first_steps(
-    report: EvaluationReport, comparison: Comparison | None
-) -> tuple[NextStep | None, list[Case]]:
-    """Return what to do after a run without a baseline, and the cases that are wrong, each once.
-
-    None and no cases where there is a baseline, or where it cannot be read.
-    """
+def _next_step(report: EvaluationReport, comparison: Comparison | None) -> NextStep | None:
+    """Return what to do after a run without a baseline; None if there is one, or if it cannot be read."""
     if comparison is not None:
         baseline = comparison.baseline
         if baseline.source != "none" or baseline.reason is not None:
-            return None, []
-    wrong = {case.sample_id: case for case in reversed(report.errors)}
-    failed = dict.fromkeys(report.failed_ids)
-    cases = [wrong[sample_id] for sample_id in failed if sample_id in wrong]
+            return None
+    n_wrong = len({*report.failed_ids})
     command = _take_as_baseline(report, comparison.baseline) if comparison else None
-    if not failed and command is None:
-        return None, []
-    return NextStep(n_wrong=len(failed), command=command), cases[:_MOST_WRONG]
+    return NextStep(n_wrong=n_wrong, command=command) if n_wrong or command else None
 
 
-def _wrong_now(report: EvaluationReport, cases: list[Case], words: Words) -> Iterator[WrongNow]:
-    """Yield the cases that are wrong, with the first reason of each.
+def _wrong_now(
+    report: EvaluationReport, compared: ComparisonView | None, words: Words
+) -> Iterator[WrongNow]:
+    """Yield the first cases that are wrong, each once, with the first reason.
 
     Args:
         report: Scores.
-        cases: Cases that are wrong.
+        compared: View of the verdict of a first run; None where there is not even that.
         words: Texts of the topic `report`.
     """
-    for case in cases:
+    if compared is not None:
+        for low in compared.verdict.low:
+            reasons = [f"{metrics}: {reason}" for metrics, reason in low.reasons]
+            yield WrongNow(
+                name=low.name, question=low.question or ABSENT, why=next(iter(reasons), low.now)
+            )
+        return
+    wrong = {case.sample_id: case for case in reversed(report.errors)}
+    known = [wrong[each] for each in dict.fromkeys(report.failed_ids) if each in wrong]
+    for case in known[:_MOST_WRONG]:
         shown = case_view(case, report.metrics, words, report.samples.own_ids)
-        reasons = [f"{each.metric}: {each.reason}" for each in shown.findings]
+        found = [f"{each.metric}: {each.reason}" for each in shown.findings]
         yield WrongNow(
             name=report.samples.own_ids.get(case.sample_id, case.sample_id),
             question=case.input or ABSENT,
-            why=next(iter(reasons), shown.error or ", ".join(shown.scores)),
+            why=next(iter(found), shown.error or ", ".join(shown.scores)),
         )
 
 
@@ -187,7 +207,9 @@ def _baseline(comparison: Comparison, language: Language) -> Fact:
     if baseline.source == "none":
         looked = (words("looked_in", place=short_hash(place, COMMIT_DIGITS)),) if place else ()
         return Fact(name=name, value=words("none"), more=looked)
+    named = [each for each in (baseline.model, baseline.label) if each]
     told = [short_hash(place, COMMIT_DIGITS)] if place else []
+    value = named[0] if named else told.pop(0) if told else baseline.source
     asked = [
         m.stability["baseline"].repeats
         for m in comparison.metrics.values()
@@ -199,7 +221,6 @@ def _baseline(comparison: Comparison, language: Language) -> Fact:
         told.append(words("answers_each", k=count(max(asked))))
     if baseline.evaluated_at:
         told.append(minute(baseline.evaluated_at).partition(" ")[0])
-    value = baseline.model or baseline.label or baseline.source
     return Fact(name=name, value=value, more=(" · ".join(told),) if told else ())
 
 
@@ -216,7 +237,7 @@ def _cases(report: EvaluationReport, comparison: Comparison | None, language: La
         words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
-    repeats = fewest_answers(report)
+    repeats = min(Counter(columns.ids).values(), default=0)
     more = [scored, *([", ".join(parts)] if parts else [])]
     more += [words("answers_each", k=count(repeats))] if repeats > 1 else []
     if comparison is not None and comparison.baseline.source != "none":

@@ -3,30 +3,21 @@
 import json
 from typing import Any
 
-from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
+from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
-from lm_eval_so.reporter.html.cases import case_data, first_cases
+from lm_eval_so.reporter.html.cases import case_list
 from lm_eval_so.reporter.html.conditions import conditions_of
 from lm_eval_so.reporter.html.forest import forest_of_changes, forest_of_means
 from lm_eval_so.reporter.html.head import head_of
 from lm_eval_so.reporter.html.where import changed_slices, slice_means
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
-from lm_eval_so.reporter.views.view import ComparisonView, ReportView, Words, words_of
+from lm_eval_so.reporter.views.view import ComparisonView, ReportView, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _MOST_WARNINGS = 40
-IN_DATASET_ORDER = "(dataset)"
-"""Value of the dataset's order in the sort control; other values are names of metrics."""
-_IN_SCRIPT = (
-    *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
-    *("any_tag", "any_language", "any_status", "any_label", "more_rows", "nothing_found"),
-    *("input", "expected", "answer", "error", "why", "evidence", "panel", "tags_word"),
-    *("baseline_answer", "candidate_answer", "scores_word"),
-    "change_word",
-)
 
 
 def html_report(content: Content) -> str:
@@ -46,8 +37,9 @@ def html_report(content: Content) -> str:
     view = view_report(
         report, lead=lead, language=language, examples=examples, is_compared=compared is not None
     )
-    css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
-    cases, cases_note = first_cases(report, compared, most=examples, words=words)
+    css = asset(_PACKAGE, "report.css") + asset(_PACKAGE, "cases.css")
+    script = asset(_PACKAGE, "report.js")
+    cases = case_list(report, comparison, style)
     values = {
         "language": language.value,
         "report": view,
@@ -57,8 +49,6 @@ def html_report(content: Content) -> str:
         "tone": compared.verdict.headline.tone if compared else "none",
         **_figures(content, view, compared),
         "cases": cases,
-        "cases_note": cases_note,
-        "in_dataset_order": IN_DATASET_ORDER,
         "settings": {
             "settings_run": _pretty(report.experiment.run_config),
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
@@ -67,19 +57,14 @@ def html_report(content: Content) -> str:
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
+        "l": words_of("case_list", language),
         "p": words_of("page", language),
     }
     trusted = {
         "style": css,
         "script": script,
-        "data": case_data(
-            report,
-            comparison,
-            worse=compared.cases.worse if compared else (),
-            words=words,
-            redact=redactor.redact,
-        ),
-        "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
+        "data": cases.data,
+        "texts": cases.texts,
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
 
@@ -109,10 +94,6 @@ def _figures(content: Content, view: ReportView, compared: ComparisonView | None
         names, rows_of_means = slice_means(report, words_of("report", language))
         figures |= {"slice_metrics": names, "slices": rows_of_means}
     return figures
-
-
-def _patterns(words: Words) -> dict[str, str]:
-    return {"shown_of": words("shown_of", shown="{shown}", total="{total}")}
 
 
 def _pretty(value: object) -> str:

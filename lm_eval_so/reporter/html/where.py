@@ -10,7 +10,8 @@ from markupsafe import Markup
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.report import Columns, EvaluationReport, MetricSummary, Slice
+from lm_eval_so.core.records.slice_values import NO_VALUE
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.reporter.html.drawings import change_bar
@@ -93,7 +94,7 @@ def changed_slices(
         rows: Views of its slices, in its order.
         report: Scores, which tell what rows a slice has.
     """
-    lead = lead_metric(comparison)
+    lead = _told_by(comparison)
     largest: dict[bool, float] = {}
     for each in comparison.slices:
         is_ratio = _is_ratio(comparison, each)
@@ -114,6 +115,14 @@ def changed_slices(
         else:
             (first if each.proven or each.metric == lead else others).append(made)
     return ChangedSlices(first=tuple(first), others=tuple(others), small=tuple(small.values()))
+
+
+def _told_by(comparison: Comparison) -> str | None:
+    """Return the metric whose slices come first: the one that decides, unless it is a cost and a score gates."""
+    lead = lead_metric(comparison)
+    gating = [key for key, metric in comparison.metrics.items() if metric.gating]
+    scores = [key for key in gating if comparison.metrics[key].kind is not MetricKind.RATIO]
+    return lead if not scores or lead in scores else scores[0]
 
 
 def _is_ratio(comparison: Comparison, each: SliceComparison) -> bool:

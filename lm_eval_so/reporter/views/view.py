@@ -95,6 +95,8 @@ class CaseView:
     answer: str | None
     error: str | None
     findings: tuple[Finding, ...]
+    times: str = ""
+    """Answers of several that are like this one, as "3 of 3 times"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

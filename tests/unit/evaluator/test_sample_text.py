@@ -6,11 +6,14 @@ from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_da
 
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
 from lm_eval_so.core.records.sample import (
     Passage,
+    Provenance,
     Scenario,
     SimulatedUser,
+    SourceRef,
     TestSample,
     UserTurn,
 )
@@ -20,6 +23,7 @@ from lm_eval_so.evaluator.sample_text import (
     sample_passages,
     shown_context,
     shown_input,
+    source_place,
 )
 
 SCRIPT = Scenario(turns=(UserTurn(user="취소요"), UserTurn(user="A-1023이요", when="번호")))
@@ -117,3 +121,29 @@ def test_evaluate__conversations_are_scored_by_their_last_answer(tmp_path: Path)
     prompts = [request.messages[0].content for request in judge.requests]
     assert len(prompts) == 2
     assert f"{conversation}A-1023이요\n<<END" in prompts[0]
+
+
+def test_source_place__where_people_look_for_it() -> None:
+    at = {"sheet": "요금", "row": 7, "record": 6}
+    source = SourceRef(file="sources/요금.xlsx", sha256="0" * 64, at=at)
+    sample = a_sample(provenance=Provenance(method="import", source=source))
+    place = SourcePlace(file="sources/요금.xlsx", at={"sheet": "요금", "row": 7})
+    assert source_place(sample) == place
+    assert source_place(a_sample()) is None
+
+
+def test_report__references_and_places_of_its_samples(tmp_path: Path) -> None:
+    rows = [
+        {"id": "q1", "input": "가", "expected": "나", "references": ["다", "라"]},
+        {
+            "id": "q2",
+            "input": "마",
+            "provenance": {"method": "import", "source": {"file": "faq.csv", "at": {"line": 3}}},
+        },
+    ]
+    run = write_run(tmp_path, write_dataset(tmp_path, rows), lambda *_: a_run("나"))
+    columns = report_of(a_config(tmp_path, ["exact_match"]), run).samples
+    assert columns.references == (("다", "라"), ())
+    assert columns.sources == (None, SourcePlace(file="faq.csv", at={"line": 3}))
+    bare = a_config(tmp_path, ["exact_match"], report={"answers": "none"})
+    assert report_of(bare, run).samples.references is None

@@ -530,8 +530,11 @@ def test_control_problems__an_address_that_cannot_be_asked_is_told_early(
 )
 def test_control_hint__where_the_url_of_main_would_help(repo: Repo, config, is_told: bool) -> None:
     repo.write(config)
-    found = control_hint(load_config(repo.file, environ=repo.environ), repo.environ)
-    assert [("gate.control_url" in event.text) for event in found] == [True] * is_told
+    found = load_config(repo.file, environ=repo.environ)
+    assert not [*control_hint(found, repo.environ)]  # nobody measures pull requests here
+    (repo.file.parent / ".github/workflows").mkdir(parents=True)
+    told = control_hint(found, repo.environ)
+    assert [("gate.control_url" in event.text) for event in told] == [True] * is_told
 
 
 def of_run(fingerprint: str, *, reach: str = "r", commit: str | None = None, models=()):

@@ -162,8 +162,6 @@ def test_report__the_own_id_of_cases_that_failed_without_a_comparison() -> None:
     assert (
         "<summary><code>내 &lt;b&gt;id&lt;/b&gt;</code> <sub><code>refund-014</code></sub>" in text
     )
-    page = render(given, None, format="html")
-    assert "<code>내 &lt;b&gt;id&lt;/b&gt;</code> <small>refund-014</small>" in page
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())

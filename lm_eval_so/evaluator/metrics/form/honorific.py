@@ -7,7 +7,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.speech import Speech, speech_counts
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["Honorific"]
@@ -56,10 +56,14 @@ class Honorific(Metric):
         share = level_share(found, level)
         if share is None:
             return self.make_score(sample, value=1, vacuous=True)
-        shown = ", ".join(f"{speech} {n}" for speech, n in sorted(found.items()))
-        figures = {"level": level, "found": shown}
-        why = None if share == 1 else say("metrics.speech_differs", self.env.language, figures)
+        shown = [joined(" ", (_name(speech), f"{n}")) for speech, n in sorted(found.items())]
+        figures = {"level": _name(level), "found": joined(", ", shown)}
+        why = None if share == 1 else say_in_each("metrics.speech_differs", figures)
         return self.make_score(sample, value=share, reason=why, details=dict(found.items()))
+
+
+def _name(level: Level | Speech) -> Wording:
+    return say_in_each(f"metrics.speech_{level}")
 
 
 def level_share(found: Counter[Speech], level: Level) -> float | None:

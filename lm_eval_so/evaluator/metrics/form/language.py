@@ -9,7 +9,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.scripts import ScriptLanguage, language_share
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.core.words.formats import percent
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Category, Metric
@@ -75,10 +75,10 @@ class LanguageMatch(Metric):
         why = None if fits else self._why(share, language)
         return self.make_score(sample, value=fits, reason=why, details={"share": round(share, 4)})
 
-    def _why(self, share: float, language: str | None) -> str:
-        name = say(f"metrics.language_{language}", self.env.language)
+    def _why(self, share: float, language: str | None) -> Wording:
+        name = say_in_each(f"metrics.language_{language}")
         figures = {"share": percent(share), "language": name}
-        return say("metrics.language_differs", self.env.language, figures)
+        return say_in_each("metrics.language_differs", figures)
 
     def _language(self, sample: TestSample) -> str | None:
         """Return the language by its code alone: ko of ko-KR."""

@@ -10,7 +10,7 @@ from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import EmbedError, Judge
@@ -127,8 +127,8 @@ class AnswerRelevancy(JudgedMetric):
             "questions": list(found.texts),
         }
         if found.is_noncommittal:
-            reason = say("metrics.noncommittal", self.env.language)
-            vote = JudgeVote(label=None, value=0.0, reason=reason)
+            reason = say_in_each("metrics.noncommittal")
+            vote = self.own_vote(reason, value=0.0)
             return Opinion(vote=vote_of([reply], vote), details=details)
         if self.env.embed is None:
             raise ConfigError(f'{self.id}: mode embedding needs pip install "LM-Eval-SO[embed]"')

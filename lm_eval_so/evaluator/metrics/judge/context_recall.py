@@ -32,7 +32,7 @@ class ContextRecall(GroundedMetric):
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: no passages are reported (`not_reported`), more than 20 % of the claims are
-        UNKNOWN (`judge_unknown`), no quote of the judge stands in the reference or its output is
+        UNKNOWN (`judge_unknown`), none of the judge's quotes is in the reference or its output is
         unusable twice (`judge_invalid`), it refuses or cannot be reached. Not applicable without a
         reference.
     Language notes: as of `faithfulness`; passages may be in another language than the reference.

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say, say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.llm_judge import LLMJudge
 from lm_eval_so.evaluator.metrics.judge.panel import LabelValues, is_blank, shown_beside
@@ -117,5 +117,5 @@ def failed_turn(metric: Metric, sample: TestSample, run: RunResult) -> Score | N
     if failed is None:
         return None
     figures = {"n": failed[0], "status": failed[1].status.value}
-    why = say("metrics.turn_failed", metric.env.language, figures)
+    why = say_in_each("metrics.turn_failed", figures)
     return metric.unscored(sample, "run_error", why)

@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import Check, TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import keyword_finder
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.judge.conversation import (
@@ -42,7 +42,7 @@ class Entry:
     """Whether the condition holds; None: not known."""
     code: str | None = None
     """Reason code if not known."""
-    reason: str | None = None
+    reason: str | Wording | None = None
     votes: tuple[JudgeVote, ...] = ()
 
     @property
@@ -131,7 +131,7 @@ class Goal(JudgedMetric):
             *(self.ask(judge, request, _LABELS.read) for judge in self.env.judges)
         )
         votes = tuple(map(_LABELS.vote, replies))
-        decision = _LABELS.decide(votes, self.env.quorum, self.env.language)
+        decision = _LABELS.decide(votes, self.env.quorum)
         chosen = None if decision.at is None or decision.code else votes[decision.at]
         return replace(
             entry,
@@ -158,14 +158,14 @@ class Goal(JudgedMetric):
             )
         return replace(score, cost_usd=cost_of(votes))
 
-    def _why(self, entries: Sequence[Entry]) -> str | None:
+    def _why(self, entries: Sequence[Entry]) -> Wording | None:
         reasons = []
         for is_wanted, key in ((True, "goal_missed"), (False, "goal_violated")):
             broken = [e for e in entries if e.kept is False and e.is_wanted is is_wanted]
             if broken:
                 texts = ", ".join(f'"{entry.check.text}"' for entry in broken)
-                reasons.append(say(f"metrics.{key}", self.env.language, {"texts": texts}))
-        return "; ".join(reasons) or None
+                reasons.append(say_in_each(f"metrics.{key}", {"texts": texts}))
+        return joined("; ", reasons) if reasons else None
 
 
 def _entries(sample: TestSample) -> list[Entry]:

@@ -98,4 +98,4 @@ class LLMJudge(JudgedMetric):
 
     def decide(self, votes: Sequence[JudgeVote]) -> Decision:
         """Return the label of the majority, or the median of labels with an order."""
-        return self._labels.decide(votes, self.env.quorum, self.env.language)
+        return self._labels.decide(votes, self.env.quorum)

@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.json_in_text import Extract, read_json
 from lm_eval_so.core.text.profiles import Profile
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, is_given, metrics, need_text
 from lm_eval_so.evaluator.metrics.structure.json_leaves import (
@@ -141,7 +141,7 @@ class JsonMatch(Metric):
         ]
         if comparison.lost:
             lost = ", ".join(sorted(comparison.lost))
-            why = say("metrics.part_unscored", self.env.language, {"parts": lost})
+            why = say_in_each("metrics.part_unscored", {"parts": lost})
             return self.unscored(sample, "part_unscored", why)
         best = max(matched, key=lambda found: _share(found, params.extra))
         wrong = [writable(path) for path in best.wrong[:_MOST_PATHS]]
@@ -169,12 +169,12 @@ class JsonMatch(Metric):
             for problem in leaf_problems(sample, path, leaf, metric)
         ]
 
-    def _reason(self, wrong: list[str], of: int) -> str | None:
+    def _reason(self, wrong: list[str], of: int) -> Wording | None:
         if not wrong:
             return None
         more = " …" if of > len(wrong) else ""
         figures = {"paths": ", ".join(path or "$" for path in wrong) + more}
-        return say("metrics.json_differs", self.env.language, figures)
+        return say_in_each("metrics.json_differs", figures)
 
 
 def _share(found: Matched, extra: str) -> float:

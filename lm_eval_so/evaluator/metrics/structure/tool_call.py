@@ -13,7 +13,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.json_in_text import composed, read_json
 from lm_eval_so.core.text.profiles import Profile
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.structure.json_leaves import same_json
@@ -83,7 +83,7 @@ class ToolCall(Metric):
         try:
             fits = [[_fits(call, other, params) for other in made] for call in expected]
         except TimeoutError:
-            why = say("metrics.regex_timeout", self.env.language, {"seconds": "1"})
+            why = say_in_each("metrics.regex_timeout", {"seconds": "1"})
             return self.unscored(sample, "regex_timeout", why)
         pairs = _in_order(fits) if params.order == "strict" else _in_any_order(fits)
         missing = [call.name for n, call in enumerate(expected) if n not in pairs]
@@ -98,11 +98,11 @@ class ToolCall(Metric):
         details: dict[str, JsonValue] = {"missing": [*missing], "extra": [*extra[:_MOST_SHOWN]]}
         return self.make_score(sample, value=value, code=code, reason=reason, details=details)
 
-    def _why(self, missing: Sequence[str], extra: Sequence[str]) -> tuple[str, str]:
+    def _why(self, missing: Sequence[str], extra: Sequence[str]) -> tuple[str, Wording]:
         code, names = ("calls_missing", missing) if missing else ("calls_extra", extra)
         more = " …" if len(names) > _MOST_SHOWN else ""
         figures = {"calls": ", ".join(names[:_MOST_SHOWN]) + more}
-        return code, say(f"metrics.{code}", self.env.language, figures)
+        return code, say_in_each(f"metrics.{code}", figures)
 
 
 def _calls_of(run: RunResult) -> tuple[chat.ToolCall, ...]:

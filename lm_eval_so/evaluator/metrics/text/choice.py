@@ -15,7 +15,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.text.choice_rules import (
@@ -110,7 +110,7 @@ class Choice(Metric):
         """Return whether the choice is right."""
         right = self._right(sample)
         if not right:
-            return self.unscored(sample, "invalid_value", "the references name no option")
+            return self.unscored(sample, "invalid_value", say_in_each("metrics.no_choice_wanted"))
         chosen, by = find_choice(run.text, self._choices(sample))
         if len(chosen) == 1:
             details = {"by": by, "chosen": min(chosen) + 1}
@@ -118,7 +118,7 @@ class Choice(Metric):
         code = "ambiguous" if chosen else "no_choice"
         places = ", ".join(str(place + 1) for place in sorted(chosen))
         key = "choice_ambiguous" if chosen else "no_choice"
-        why = say(f"metrics.{key}", self.env.language, {"places": places})
+        why = say_in_each(f"metrics.{key}", {"places": places})
         return self.make_score(sample, value=False, code=code, reason=why)
 
     def _choices(self, sample: TestSample) -> Choices:

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.dates import Date, TimeOfDay, find_dates, find_times
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 
@@ -85,9 +85,9 @@ class DatetimeMatch(Metric):
         """Return whether the dates and times are right."""
         wanted, found = _wanted(sample), _moments(run.text)
         if not wanted:
-            return self.unscored(sample, "invalid_value", "the references have no date or time")
+            return self.unscored(sample, "invalid_value", say_in_each("metrics.no_date_wanted"))
         if not (found.dates or found.times):
-            why = say("metrics.no_date", self.env.language)
+            why = say_in_each("metrics.no_date")
             return self.make_score(sample, value=False, code="no_date", reason=why)
         is_strict = self.params_for(sample).extra == "forbid"
         if any(not found.lacks(each) and not (is_strict and each.lacks(found)) for each in wanted):
@@ -95,7 +95,7 @@ class DatetimeMatch(Metric):
         expected = [text for each in wanted for text in each.shown]
         figures = {"found": ", ".join(found.shown), "wanted": ", ".join(expected)}
         details: dict[str, JsonValue] = {"found": [*found.shown], "wanted": [*expected]}
-        why = say("metrics.date_differs", self.env.language, figures)
+        why = say_in_each("metrics.date_differs", figures)
         return self.make_score(sample, value=False, reason=why, details=details)
 
 

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.numbers import Number, find_numbers
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 
@@ -69,10 +69,10 @@ class NumericMatch(Metric):
         """Return whether the number is right."""
         params, wanted = self.params_for(sample), _wanted(sample)
         if not wanted:
-            return self.unscored(sample, "invalid_value", "the references have no number")
+            return self.unscored(sample, "invalid_value", say_in_each("metrics.no_number_wanted"))
         found = find_numbers(run.text)
         if not found:
-            why = say("metrics.no_number", self.env.language)
+            why = say_in_each("metrics.no_number")
             return self.make_score(sample, value=False, code="no_number", reason=why)
         picked = {"first": found[:1], "last": found[-1:]}.get(params.pick, found)
         is_ambiguous = params.pick == "only" and not _is_one(found)
@@ -84,7 +84,7 @@ class NumericMatch(Metric):
         key = "numbers_ambiguous" if is_ambiguous else "number_differs"
         figures = {"found": ", ".join(values), "wanted": ", ".join(expected)}
         details: dict[str, JsonValue] = {"found": [*values], "wanted": [*expected]}
-        why = say(f"metrics.{key}", self.env.language, figures)
+        why = say_in_each(f"metrics.{key}", figures)
         return self.make_score(sample, value=False, code=code, reason=why, details=details)
 
 

@@ -216,6 +216,12 @@ def test_set_up__what_a_chatbot_said_instead_is_told(folder: Path, told: Told, s
     assert f'#     url: "{bot.url}/chat"' in made.files[0].read_text("utf-8")
 
 
+def test_set_up__a_chatbot_that_cannot_be_reached_is_asked_again(folder: Path) -> None:
+    lines = screen(written(folder, url="http://127.0.0.1:9/chat", language=Language.EN))
+    assert "cannot reach http://127.0.0.1:9 (connection refused)" in lines[-2]
+    assert lines[-1].split("then again: ")[1] == "lm-eval-so init --url URL"
+
+
 def test_set_up__a_password_of_ollama_reaches_no_file(folder: Path) -> None:
     with ShopBot(lambda _: Told({"data": [{"id": "qwen3:4b"}]})) as server:
         host = server.url.replace("//", "//me:hidden-sesame@")

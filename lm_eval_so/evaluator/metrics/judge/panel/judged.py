@@ -13,6 +13,7 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import Wording
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
@@ -151,7 +152,7 @@ class JudgedMetric(Metric):
                 sample,
                 value=chosen.vote.value,
                 label=chosen.vote.label,
-                reason=chosen.vote.reason,
+                reason=chosen.vote.reason_in or chosen.vote.reason,
                 details=details,
                 vacuous=chosen.vacuous,
                 votes=votes,
@@ -177,6 +178,26 @@ class JudgedMetric(Metric):
         """Return the row of a request; `part` tells the requests about one answer apart."""
         seed = f"{self.id}:{sample.id}:{run.repeat}{part}"
         return Row(seed=seed, sample_id=sample.id, repeat=run.repeat)
+
+    def own_vote(
+        self,
+        reason: str | Wording,
+        *,
+        value: float | None = None,
+        label: str | None = None,
+        code: str | None = None,
+        evidence: tuple[str, ...] = (),
+    ) -> JudgeVote:
+        """Return a vote whose reason is the metric's own, made of what a judge said."""
+        text, in_each = self.env.told(reason)
+        return JudgeVote(
+            label=label,
+            value=value,
+            code=code,
+            reason=text,
+            reason_in=in_each,
+            evidence=evidence,
+        )
 
     async def ask(self, judge: Judge, request: ChatRequest, read: Read[T]) -> Reply[T]:
         """Ask one judge, once more if its output cannot be read."""

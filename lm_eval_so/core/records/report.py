@@ -377,6 +377,13 @@ class EvaluationReport:
     def _caption(self) -> str:
         return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
 
+    @property
+    def answer_texts(self) -> tuple[str | None, ...] | None:
+        """Answers of the rows; None if the report keeps none, or only their digests."""
+        kept = self.experiment.evaluator_config.get("report")
+        are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
+        return None if are_digests else self.samples.answers
+
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
         columns = replace(self.samples, inputs=None, expected=None, answers=None, references=None)

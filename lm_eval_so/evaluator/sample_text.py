@@ -7,6 +7,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Scenario, TestSample
 
 _PLACES = ("sheet", "page", "row", "line", "path")
+_LONGEST_QUOTE = 300
 
 
 def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
@@ -26,12 +27,24 @@ def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
     return "\n\n".join(f"{turn.role}: {turn.content}" for turn in said)
 
 
-def source_place(sample: TestSample) -> SourcePlace | None:
-    """Return the place that a sample is from, as far as people look for it there; None if it is not known."""
+def source_place(sample: TestSample, *, has_quote: bool = True) -> SourcePlace | None:
+    """Return the place that a sample is from, as far as people look for it there; None if it is not known.
+
+    Args:
+        sample: The sample.
+        has_quote: Whether the passage that its answer rests on is quoted.
+    """
     source = sample.provenance.source if sample.provenance else None
     if source is None:
         return None
-    return SourcePlace(file=source.file, at={k: source.at[k] for k in _PLACES if k in source.at})
+    passage = next((p.text for p in sample.context if p.role == "gold"), None)
+    if passage is not None and len(passage) > _LONGEST_QUOTE:
+        passage = f"{passage[: _LONGEST_QUOTE - 1]}…"
+    return SourcePlace(
+        file=source.file,
+        at={k: source.at[k] for k in _PLACES if k in source.at},
+        quote=passage if has_quote else None,
+    )
 
 
 def shown_context(sample: TestSample) -> str:

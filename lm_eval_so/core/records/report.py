@@ -368,8 +368,13 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
-            for name, each in self.metrics.items()
+            (
+                name,
+                shown_number(m.mean),
+                "{:.3f} … {:.3f}".format(*m.ci95) if m.ci95 else "–",
+                str(m.sample_count),
+            )
+            for name, m in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
 
@@ -397,7 +402,3 @@ class EvaluationReport:
         )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
-
-
-def _span(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"

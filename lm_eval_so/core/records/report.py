@@ -201,8 +201,6 @@ class JudgeHealth:
     """Rows without a verdict, by reason code."""
     labels: Mapping[str, int]
     """Rows by label."""
-    injection_flags: int
-    """Answers that seem to instruct the judge."""
     unknown_rate: float | None = None
     """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
@@ -368,13 +368,8 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (
-                name,
-                shown_number(m.mean),
-                "{:.3f} … {:.3f}".format(*m.ci95) if m.ci95 else "–",
-                str(m.sample_count),
-            )
-            for name, m in self.metrics.items()
+            (name, shown_number(each.mean), shown_span(each.ci95), str(each.sample_count))
+            for name, each in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
 

@@ -67,10 +67,11 @@ def test_cards__tags_and_language_are_those_of_the_row():
     row = made.samples.ids.index("refund-014")
     assert all(f"<span>{tag}</span>" in card for tag in made.samples.tags[row])
     assert f'lang="{made.samples.languages[row]}"' in card
-    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}),) * 240
+    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}, quote="30 days."),) * 240
     told = replace(made.samples, sources=places)
     (card, *_) = cards(screen(comparison(), replace(made, samples=told)))
-    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14</dd>" in card
+    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14<blockquote" in card
+    assert ">30 days.</blockquote>" in card
     odd = replace(made.samples, languages=('x" onclick="',) * 240)
     (card, *_) = cards(screen(comparison(), replace(made, samples=odd)))
     assert 'lang=""' in card

@@ -69,6 +69,7 @@ PARAMS: Mapping[str, dict[str, Any]] = {
     "llm_judge": {"rubric": "The answer is right.", "labels": ["good", "bad"]},
     "llm_scale": {"anchors": ["wrong", "mostly wrong", "half right", "mostly right", "right"]},
     "pairwise": {"baseline_answer": "일주일 걸립니다."},
+    "python": {"target": "operator:is_not"},
     "regex": {"pattern": "3일"},
     "retrieval": {"gold_ids": ["문서1"]},
     "tool_call": {"calls": [{"name": "search", "arguments": {"말": "환불"}}]},

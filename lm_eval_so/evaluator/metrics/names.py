@@ -41,6 +41,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "output_tokens": "lm_eval_so.evaluator.metrics.operation:OutputTokens",
     "pairwise": "lm_eval_so.evaluator.metrics.judge.pairwise:Pairwise",
     "pii_leak": "lm_eval_so.evaluator.metrics.safety.pii:PiiLeak",
+    "python": "lm_eval_so.evaluator.metrics.python_function:PythonFunction",
     "refusal": "lm_eval_so.evaluator.metrics.safety.behavior:Refusal",
     "regex": "lm_eval_so.evaluator.metrics.text.wording:Regex",
     "retrieval": "lm_eval_so.evaluator.metrics.structure.retrieval:Retrieval",

@@ -11,6 +11,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "char_f1": "lm_eval_so.evaluator.metrics.text.overlap:CharF1",
     "choice": "lm_eval_so.evaluator.metrics.text.choice:Choice",
     "chrf": "lm_eval_so.evaluator.metrics.text.chrf:Chrf",
+    "citations": "lm_eval_so.evaluator.metrics.structure.citations:Citations",
     "composite": "lm_eval_so.evaluator.metrics.derived.composite:Composite",
     "consistency": "lm_eval_so.evaluator.metrics.derived.consistency:Consistency",
     "contains": "lm_eval_so.evaluator.metrics.text.wording:Contains",

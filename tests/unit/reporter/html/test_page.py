@@ -12,13 +12,13 @@ import pytest
 from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import comparison, lost, report
+from made_reports import comparison, first_run, lost, report
 from outcomes import OUTCOMES
 from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
-from lm_eval_so.core.records.report import Labels
+from lm_eval_so.core.records.report import Labels, SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo
@@ -118,6 +118,9 @@ def everywhere(text):
     made, given = hostile(text)
     rows = replace(
         given.samples,
+        ids=(text, *given.samples.ids[1:]),
+        sources=(SourcePlace(file=text, at={"path": text}, quote=text),) * 240,
+        references=((text,),) * 240,
         inputs=(text,) * 240,
         expected=(text,) * 240,
         answers=(text,) * 240,
@@ -151,6 +154,16 @@ def everywhere(text):
     return page(replace(given, samples=rows), made)
 
 
+def everywhere_at_first(text):
+    """Return the page of a run without a baseline, which says what is wrong and what to do next."""
+    _, given = hostile(text)
+    made, settings = first_run(), {"report": {"out": text}}
+    place = replace(made.baseline, path=text, commit=text)
+    experiment = replace(given.experiment, complete=True, evaluator_config=settings)
+    wrong = replace(given, experiment=experiment, failed_ids=(text,))
+    return page(wrong, replace(made, metrics={}, baseline=place))
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("table", ["forest", "stacked"])
 def test_html__figures_keep_their_heads_where_a_narrow_screen_stacks_them(table, language):
@@ -179,9 +192,10 @@ def test_html__same_input_same_bytes():
     assert page(None, comparison()) == page(None, comparison())
 
 
+@pytest.mark.parametrize("make", [everywhere, everywhere_at_first])
 @pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
-def test_html__hostile_texts_do_nothing(payload):
-    found = Page(everywhere(payload))
+def test_html__hostile_texts_do_nothing(payload, make):
+    found = Page(make(payload))
     assert set(found.tags) <= OURS
     assert found.tags.count("script") == 3
     assert [given.get("type") for given, _ in found.scripts] == [

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
@@ -201,8 +201,6 @@ class JudgeHealth:
     """Rows without a verdict, by reason code."""
     labels: Mapping[str, int]
     """Rows by label."""
-    injection_flags: int
-    """Answers that seem to instruct the judge."""
     unknown_rate: float | None = None
     """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None
@@ -254,6 +252,8 @@ class SourcePlace:
     """Path relative to the config file, with forward slashes."""
     at: Mapping[str, JsonValue] = field(default_factory=dict)
     """Sheet, page, row, line or path in the file, as far as they are known; counted from 1."""
+    quote: str | None = None
+    """Start of the passage that its answer rests on, at most 300 characters; null if it has none."""
 
 
 @record
@@ -368,7 +368,7 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
+            (name, shown_number(each.mean), shown_span(each.ci95), str(each.sample_count))
             for name, each in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
@@ -377,12 +377,23 @@ class EvaluationReport:
     def _caption(self) -> str:
         return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
 
+    @property
+    def answer_texts(self) -> tuple[str | None, ...] | None:
+        """Answers of the rows; None if the report keeps none, or only their digests."""
+        kept = self.experiment.evaluator_config.get("report")
+        are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
+        return None if are_digests else self.samples.answers
+
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
-        columns = replace(self.samples, inputs=None, expected=None, answers=None, references=None)
+        places = self.samples.sources
+        columns = replace(
+            self.samples,
+            inputs=None,
+            expected=None,
+            answers=None,
+            references=None,
+            sources=places and tuple(each and replace(each, quote=None) for each in places),
+        )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
-
-
-def _span(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"

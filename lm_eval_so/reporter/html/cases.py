@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
+from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import texts_of
@@ -33,22 +33,15 @@ _LARGEST_TEXT = 24_000
 """Bytes of a text as JSON; a longer one is cut once more."""
 _MOST_MISSES = 50
 """Cases that may be too large for what is left of the budget before the others are left out, too."""
+_NOT_KEPT: Final = -2
+"""Place of an answer that was given and is not in the report."""
 _EXACT: Final = 1e15
 _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 _COLUMNS = (
-    "id",
-    "ref",
-    "input",
-    "expected",
-    "references",
-    "language",
-    "tags",
-    "labels",
-    "state",
-    "views",
-    "rows",
+    *("id", "ref", "input", "expected", "references", "language"),
+    *("tags", "labels", "state", "views", "rows"),
 )
 
 
@@ -253,8 +246,11 @@ class _Entries:
         columns, place = self._report.samples, self.texts.place
         # a single answer fails with its case, whichever metric says so
         right = False if of == 1 and "failing" in state.views else self._right[row]
+        answer = place(_at(self._report.answer_texts, row))
+        if answer < 0 and is_answer(columns.statuses[row]):
+            answer = _NOT_KEPT
         return [
-            place(_at(columns.answers, row)),
+            answer,
             place(status_name(columns.statuses[row], self._words)),
             -1 if right is None else int(right),
             *(_short(values[row]) for values in columns.scores.values()),
@@ -273,7 +269,7 @@ class _Entries:
             found |= self._gain(sample_id)
         for case in self._shown.get(sample_id, ()):
             found |= self._of_row(case)
-            for each in findings(case, [score.metric for score in case.scores], self._words):
+            for each in findings(case, _with_reasons(case), self._words):
                 if is_answer(case.status):
                     reasons[each.metric, each.reason] = each
         if source := self._source(sample_id):
@@ -335,6 +331,12 @@ class _Entries:
             return found | {"error": place(case.reason)}
         names = self._report.samples.scores
         return found | {"said": [place(said.get(name)) for name in names]}
+
+
+def _with_reasons(case: Case) -> list[str]:
+    """Return the metrics that apply to a row, the failed ones first."""
+    scored = [s.metric for s in case.scores if s.status is not ScoreStatus.NOT_APPLICABLE]
+    return [*dict.fromkeys((*case.failed, *scored))]
 
 
 def _finding(each: Finding, place: Callable[[str | None], int]) -> list[Any]:

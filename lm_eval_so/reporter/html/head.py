@@ -191,7 +191,8 @@ def _take_as_baseline(report: EvaluationReport, baseline: BaselineRef) -> str | 
     experiment = report.experiment
     section = experiment.evaluator_config.get("report")
     out = section.get("out") if isinstance(section, Mapping) else None
-    if not experiment.complete or baseline.path is None or not isinstance(out, str):
+    is_fit = experiment.complete and experiment.eligible
+    if not is_fit or baseline.path is None or not isinstance(out, str):
         return None
     config = experiment.config
     named = ["-c", config] if config not in {None, _DEFAULT_CONFIG} and config else []

@@ -67,10 +67,11 @@ def test_cards__tags_and_language_are_those_of_the_row():
     row = made.samples.ids.index("refund-014")
     assert all(f"<span>{tag}</span>" in card for tag in made.samples.tags[row])
     assert f'lang="{made.samples.languages[row]}"' in card
-    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}),) * 240
+    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}, quote="30 days."),) * 240
     told = replace(made.samples, sources=places)
     (card, *_) = cards(screen(comparison(), replace(made, samples=told)))
-    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14</dd>" in card
+    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14<blockquote" in card
+    assert ">30 days.</blockquote>" in card
     odd = replace(made.samples, languages=('x" onclick="',) * 240)
     (card, *_) = cards(screen(comparison(), replace(made, samples=odd)))
     assert 'lang=""' in card
@@ -143,11 +144,12 @@ def test_reworded__is_told_where_nothing_got_worse():
     assert told not in screen(replace(OUTCOMES["two broke"][0], reworded=reworded))
 
 
-def first(given, baseline="base.json", **changes):
+def first(given, baseline="base.json", *, is_eligible=True, **changes):
     made = first_run()
     made = replace(made, baseline=replace(made.baseline, path=baseline), **changes)
     settings = {"report": {"out": "reports"}}
-    experiment = replace(given.experiment, evaluator_config=settings, config="lm-eval-so.yaml")
+    told = {"evaluator_config": settings, "config": "lm-eval-so.yaml", "eligible": is_eligible}
+    experiment = replace(given.experiment, **told)
     return screen(made, replace(given, experiment=experiment))
 
 
@@ -167,6 +169,7 @@ def test_first_run__no_command_where_it_would_not_run():
     assert "Next</h2>" not in first(given, None)
     cut_short = replace(given, experiment=replace(given.experiment, complete=False, missing=3))
     assert "baseline update reports" not in first(cut_short)
+    assert "baseline update reports" not in first(given, is_eligible=False)
 
 
 def test_facts__tell_what_was_compared():

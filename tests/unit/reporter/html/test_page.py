@@ -119,7 +119,7 @@ def everywhere(text):
     rows = replace(
         given.samples,
         ids=(text, *given.samples.ids[1:]),
-        sources=(SourcePlace(file=text, at={"path": text}),) * 240,
+        sources=(SourcePlace(file=text, at={"path": text}, quote=text),) * 240,
         references=((text,),) * 240,
         inputs=(text,) * 240,
         expected=(text,) * 240,

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
@@ -368,7 +368,7 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
+            (name, shown_number(each.mean), shown_span(each.ci95), str(each.sample_count))
             for name, each in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
@@ -376,6 +376,13 @@ class EvaluationReport:
     @property
     def _caption(self) -> str:
         return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
+
+    @property
+    def answer_texts(self) -> tuple[str | None, ...] | None:
+        """Answers of the rows; None if the report keeps none, or only their digests."""
+        kept = self.experiment.evaluator_config.get("report")
+        are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
+        return None if are_digests else self.samples.answers
 
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
@@ -390,7 +397,3 @@ class EvaluationReport:
         )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
-
-
-def _span(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"

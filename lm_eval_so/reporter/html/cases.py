@@ -33,6 +33,8 @@ _LARGEST_TEXT = 24_000
 """Bytes of a text as JSON; a longer one is cut once more."""
 _MOST_MISSES = 50
 """Cases that may be too large for what is left of the budget before the others are left out, too."""
+_NOT_KEPT: Final = -2
+"""Place of an answer that was given and is not in the report."""
 _EXACT: Final = 1e15
 _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
@@ -244,8 +246,11 @@ class _Entries:
         columns, place = self._report.samples, self.texts.place
         # a single answer fails with its case, whichever metric says so
         right = False if of == 1 and "failing" in state.views else self._right[row]
+        answer = place(_at(self._report.answer_texts, row))
+        if answer < 0 and is_answer(columns.statuses[row]):
+            answer = _NOT_KEPT
         return [
-            place(_at(columns.answers, row)),
+            answer,
             place(status_name(columns.statuses[row], self._words)),
             -1 if right is None else int(right),
             *(_short(values[row]) for values in columns.scores.values()),

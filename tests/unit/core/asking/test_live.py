@@ -258,7 +258,7 @@ async def test_ask__a_pace_is_advised_once_where_the_limit_helps_no_more(
     events: list[Event] = []
     refused = error(ErrorKind.RATE_LIMIT, **FAST)
     asking = asker(Bot(refused, refused, ChatResponse(text="x")), events=events)
-    endpoint = asking._endpoint  # noqa: SLF001 - the config sets its pace
+    endpoint = asking._endpoint
     endpoint.pace.limit(requests_per_s=per_s, tokens_per_min=None)
     asking.limiter.wants_pace = True
     await asking.ask(REQUEST)

@@ -82,7 +82,7 @@ def generate(
 
     Example:
         >>> import lm_eval_so as so
-        >>> so.generate("lm-eval-so.yaml").counts
+        >>> so.generate("lm-eval-so.yaml").splits
 
     Args:
         config: Config file, or a mapping with the same keys.
@@ -219,8 +219,8 @@ def evaluate(
 
     Example:
         >>> import lm_eval_so as so
-        >>> report = so.evaluate("lm-eval-so.yaml", metrics=["exact_match"])
-        >>> report.metrics["exact_match"].mean
+        >>> report = so.evaluate("lm-eval-so.yaml")
+        >>> report.metrics["facts"].mean
 
     Args:
         config: Config file, or a mapping with the same keys; not needed where dataset, runs and metrics
@@ -262,7 +262,7 @@ def compare(
 
     Example:
         >>> import lm_eval_so as so
-        >>> verdict = so.compare("reports/report.json", baseline="baselines/shop.json")
+        >>> verdict = so.compare("reports/report.json", baseline="baselines/support-qa.json")
         >>> verdict.verdict, verdict.exit_code
 
     Args:

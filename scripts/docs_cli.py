@@ -22,12 +22,13 @@ from the program's own help by `scripts/docs_cli.py`.
 
 | command | reads | writes |
 | --- | --- | --- |
-| `init` | documents, tests, the chatbot's address | the config; with `--workflow` `.github/workflows/lm-eval-so.yml` and lines of `.gitignore` |
+| `init` | documents, tests, another tool's configuration, the chatbot's address | the config, lines of `.gitignore`; with `--workflow` `.github/workflows/lm-eval-so.yml` |
 | `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
 | `dataset` | datasets | stdout |
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md`, `report.html`; `junit.xml`, `scores.csv` |
+| `import` | results of promptfoo, DeepEval, Inspect, Ragas | `REPORTS/report.json`, `report.md`, `report.html`; `junit.xml`, `scores.csv` |
 | `compare` | two reports | `REPORTS/comparison.json`, `comparison.md`, `comparison.html` |
 | `baseline` | report, comparison | the file at `baseline.path` |
 | `report` | report, comparison | stdout, or the file that `-o` names |

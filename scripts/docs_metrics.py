@@ -21,8 +21,8 @@ description: The built-in metrics, exactly; their parameters, and what they do w
 
 # Metrics
 
-A metric is one exact rule. It gives an answer a value, or says why there is none. This page is made from the
-docstrings of the metrics by `scripts/docs_metrics.py`; `lm-eval-so plugins NAME` shows one metric.
+A metric is one exact rule. It gives an answer a value, or says why there is none. To choose some, begin with
+[which metric for what](which-metric.md); this page is the reference, made from the docstrings of the metrics by `scripts/docs_metrics.py`; `lm-eval-so plugins NAME` shows one metric.
 
 ```yaml
 metrics:
@@ -38,17 +38,17 @@ metrics:
 
 ## Which one
 
-| the answer is | metric | mind |
+| the answer is | metric | note |
 | --- | --- | --- |
-| short and fixed | `exact_match`, `numeric_match`, `choice` | `profile: answer` for particles and 입니다 |
+| short and fixed | `exact_match`, `numeric_match`, `datetime_match`, `choice` | `profile: answer` for particles and 입니다 |
 | free text that must say certain things | `contains`, `keyword_coverage`, `regex` | no rule understands a negation |
-| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words: a wrong number costs little, a paraphrase much; they gate only if named |
+| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they compare characters and words: a wrong number costs little, a paraphrase much; they gate only if named |
 | in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
-| JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` wants the order of the calls too, unless `order: any` |
-| based on retrieved passages | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
+| JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` also checks the order of the calls, unless `order: any` |
+| based on retrieved passages | `retrieval`, `citations`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
 | in a required form | `length`, `instructions`, `honorific`, `language_match` | |
 | meant to refuse, or to ask back | `refusal`, `behavior`, `toxicity_keyword`, `pii_leak` | as the sample's `behavior` says |
-| to be judged for quality | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | a call or more a row |
+| to be judged for quality | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | at least one call per row |
 | a conversation | `turns`; judged: `goal`, `conversation` | needs a [scenario](conversations.md) |
 | one of several | `consistency` (repeats), `invariance` (a changed question), `composite` (several metrics) | |
 | slow or expensive | `latency_ms`, `ttft_ms`, `tokens_per_s`, `cost_usd`, `input_tokens`, `output_tokens` | compared as factors |
@@ -63,51 +63,52 @@ metrics:
 
 - **Kinds** decide how two runs are compared: binary (0 or 1), bounded (0 … 1), ratio (times and costs), unbounded.
   See [decisions](decisions.md).
-- **Gates**: whether a metric decides the verdict where `gate.metrics` is not set (`by default`), only where it is named
-  there (`if named`), or only by a `min` or `max`. Metrics that tell only how near the wording is to a reference do if named: other
-  words are no fault.
-- **Not applicable** is decided by the sample alone: it lacks what the metric needs, or `only` leaves it out. Such rows
+- **Gates**: whether a metric decides the verdict without `gate.metrics` (`by default`), only if it is named there
+  (`if named`), or only by a `min` or `max`. Metrics that only compare the wording with a reference gate if named, because
+  other words are not wrong.
+- **Not applicable** depends on the sample alone: it lacks what the metric needs, or `only` leaves it out. Such rows
   count nowhere.
-- **Unscored** means that the metric applies and there is no value; the reason code stands in the report. It is never
+- **Unscored** means that the metric applies but there is no value; the report has the reason code. It is never
   a 0. A row that ended without an answer is `run_error`, `run_timeout`, `run_rate_limited` or `run_filtered`; a row
-  that the run does not have is `run_missing`; an exception in a metric is `metric_error`; a value that is none,
+  that the run does not have is `run_missing`; an exception in a metric is `metric_error`; a value that is no number,
   `invalid_value` or `out_of_range` (beyond ±1e150, if the range is open).
 - **Scored rows** ended with {accepted}. An empty answer is an answer.
 - **References**: a metric that compares takes the best value over `expected` and `references`.
-- **A sample's own parameters** stand in its `metrics.<id>` and go over those of the config, key by key. Those in
-  `metrics.<name>` hold for every metric of that name that has none under its own id; only one of the two counts, whole. So
+- **A sample's own parameters** are in its `metrics.<id>` and override those of the config, key by key. Those in
+  `metrics.<name>` apply to every metric of that name without parameters under its own id; the two are never mixed. So
   `{id: must, name: keyword_coverage, only: {tags: [must]}}` takes the keywords that `generate` maps. If another kind of
-  metric has the name as its id, they are that metric's.
-- **`pass_if`** says when an answer passes. Without it a binary metric passes at 1, others neither pass nor fail; a
-  bounded value under the middle of its range is shown among the failed cases all the same.
+  metric has the name as its id, the parameters are that metric's.
+- **`pass_if`** says when an answer passes. Without it, a binary metric passes at 1, and others neither pass nor fail; a
+  bounded value under the middle of its range is still shown among the failed cases.
 - **The fingerprint** of a metric covers name, version, parameters, normalisation, judge, and the versions of libraries that
   decide its values. Reports with other fingerprints are not compared.
-- **A failed answer is a value**, 0 with a code that the report counts in `scored_by`: `no_number`, `no_choice`,
+- **A failed answer is a value**, 0 with a code that the report counts in `scored_by`: `no_number`, `no_date`, `no_choice`,
   `ambiguous`, `not_json`, `schema_broken`, `empty_answer`, `pii_found`, `toxic_found`; `order_flip` is 0.5.
-- **Vacuous** scores had nothing to check, as `honorific` of a list of nouns. They count, and are counted beside.
-- **Units**: a metric that cuts texts tells into what (`char`, `space`, `morph:mecab-ko`, `13a` …) in `details.unit`; the
-  report counts the rows of each in `units`. A mean over two units is told by it.
+- **Vacuous** scores had nothing to check, such as `honorific` of a list of nouns. They count, and the report says how many.
+- **Units**: a metric that splits texts names the unit (`char`, `space`, `morph:mecab-ko`, `13a` …) in `details.unit`; the
+  report counts the rows of each in `units`, which shows whether a mean mixes two.
 - **Extras**: `bleu`, `ko` (mecab-ko), `kiwi` and `embed` are installed on demand, as `pip install -e ".[ko]"` in the clone.
-  What needs a missing one is an error before anything is spent, never another way to count. No default needs one.
+  If one is missing, that is an error before anything is spent, never another way to count. No default needs one.
 
 ## Profiles
 
-How texts are made alike before they are compared; records are never changed.
+How texts are normalised before they are compared; records are never changed.
 
 | profile | what it does |
 | --- | --- |
 | `raw` | nothing |
-| `basic` | invisible characters go; NFC; full-width and half-width forms, quotes, dashes and … become plain ones; whitespace becomes one space |
+| `basic` | invisible characters are removed; NFC; full-width and half-width forms, quotes, dashes and … become plain ones; whitespace becomes one space |
 | `loose` | `basic`, without case, punctuation, thousands commas and spaces beside Hangul |
 | `answer` | several forms of `loose`, with and without particles, copula and a 한자 gloss; equal if one is shared (`exact_match` only) |
 | `korquad` | `basic` in lower case without punctuation, as KorQuAD 1.0 does it |
 | `korquad_v1` | exactly the published KorQuAD 1.0 script, without NFC |
+| `squad` | exactly the published SQuAD script: lower case, no ASCII punctuation, no `a`, `an`, `the` |
 
 ## The keyword rule
 
 `contains` and `keyword_coverage` find a text in the answer by this rule. `boundary: auto` looks anywhere and ignores
 spaces beside Hangul; a keyword that begins with a Latin letter or digit must not follow one ("AI" is not in "said"),
-and a number must not be part of a longer one ("3일" is not in "13일"). `boundary: word` wants a word of its own, with
+and a number must not be part of a longer one ("3일" is not in "13일"). `boundary: word` needs a whole word, with
 or without a particle ("사과" is in "사과는", not in "사과나무").
 """
 
@@ -119,7 +120,7 @@ An entry of `checks` is `{type: …, …}` with its parameters, as `{type: bulle
 | --- | --- | --- |"""
 
 TAIL = """
-Next: [metrics that ask a model](judges.md), or [one of your own](../llms.txt).
+Next: [metrics that ask a model](judges.md), or [one of your own](extending.md).
 """
 
 

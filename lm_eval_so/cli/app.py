@@ -17,6 +17,7 @@ from lm_eval_so.cli.evaluate import app as evaluate_app
 from lm_eval_so.cli.forecast import app as forecast_app
 from lm_eval_so.cli.generate import app as generator_app
 from lm_eval_so.cli.history import app as history_app
+from lm_eval_so.cli.import_results import app as import_app
 from lm_eval_so.cli.init import app as init_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
@@ -40,6 +41,7 @@ for stage in (
     runner_app,
     merge_app,
     evaluate_app,
+    import_app,
     calibrate_app,
     compare_app,
     baseline_app,
@@ -72,7 +74,7 @@ def root(
 ) -> None:
     """Tell whether a chatbot got worse.
 
-    Commands stand in the order of the work; files pass between them, and ci does it all.
+    Commands are listed in the order of the work. They exchange files, and ci runs them all.
     """
 
 

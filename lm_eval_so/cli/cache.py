@@ -26,7 +26,7 @@ InFile = Annotated[Path, typer.Argument(metavar="FILE", help="What `cache export
 
 @cache_app.callback()
 def cache() -> None:
-    """Look after the answers that are kept. The same request is not paid for twice."""
+    """Look after the cache of answers. The same request is not paid for twice."""
 
 
 @command(cache_app, shared=(*_OF_CONFIG, "as_json"))

@@ -32,6 +32,8 @@ def compare(
 ) -> int:
     """Compare a report with the baseline; exit 1 if it got worse.
 
+    With --baseline it needs no config: the default gate decides then.
+
     Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
     """
     from lm_eval_so.comparator.baseline.find import Place
@@ -46,7 +48,8 @@ def compare(
     from lm_eval_so.reporter.first_screen import tell_verdict
 
     session = line.open_session(
-        lambda found, environ: [*check_gate(found), *exception_problems(found, environ)]
+        lambda found, environ: [*check_gate(found), *exception_problems(found, environ)],
+        needs_config=baseline is None,
     )
     config, resources = session.config, session.resources()
     if config.gate.confirm:

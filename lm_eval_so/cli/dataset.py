@@ -59,7 +59,7 @@ def show(line: CommandLine, folder: Folder, wanted: Wanted = None, language: Spo
 
 @command(dataset_app, shared=_SHARED)
 def validate(line: CommandLine, folder: Folder, language: Spoken = None) -> None:
-    """Hold a dataset against itself; tell all that is damaged.
+    """Check that a dataset is whole; list everything that is damaged.
 
     Lines, ids, quotes, relations and digests count. All problems are told at once, with file and
     line; exit 2.

@@ -17,9 +17,7 @@ Given = Annotated[
         help="Report or run whose answers count; repeatable; default: all at hand.",
     ),
 ]
-Ask = Annotated[
-    bool, typer.Option("--ask", help="Ask the answers that are missing, past the cache.")
-]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask for the missing answers, not the cache.")]
 Margin = Annotated[
     float | None,
     typer.Option("--margin", metavar="X", help="Margin to try, in score units, over the config's."),
@@ -60,7 +58,7 @@ def forecast(
     made = foresee(known, session.resources())
     if made.scenarios:
         file = keep_forecast(made, session.config, session.redactor)
-        session.progress.listen(Noticed(stage="forecast", text=f"kept as {file}"))
+        session.resources().listener(Noticed(stage="forecast", text=f"kept as {file}"))
     if line.as_json:
         line.emit(result=session.redactor.redact_json(to_json(made)))
         return

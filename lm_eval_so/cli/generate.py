@@ -27,7 +27,7 @@ Force = Annotated[
 Keep = Annotated[
     bool,
     typer.Option(
-        "--keep-edits", help="Take edits by hand of imported samples as reviewed, in review.jsonl."
+        "--keep-edits", help="Keep manual edits of imported samples, as a review in review.jsonl."
     ),
 ]
 Try = Annotated[
@@ -44,7 +44,7 @@ Update = Annotated[
     ),
 ]
 Offline = Annotated[
-    bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
+    bool, typer.Option("--offline", help="Use only the cache; exit 3 if it lacks an answer.")
 ]
 MaxCost = Annotated[
     float | None,
@@ -78,7 +78,7 @@ def generate(
 ) -> int | None:
     """Make the dataset from the sources of the config.
 
-    Tests that it wants of documents are written, if they are missing.
+    Tests that the config wants from documents are written if they are missing.
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """

@@ -18,11 +18,18 @@ Url = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="Address of the chatbot; it is asked one question."),
 ]
-Workflow = Annotated[
-    bool,
-    typer.Option("--workflow", help="Also write the GitHub workflow, and lines of .gitignore."),
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", metavar="HEADER", help="Header of it, as 'Authorization: Bearer ${TOKEN}'."
+    ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write files that are there anew.")]
+Body = Annotated[
+    str | None,
+    typer.Option("--body", metavar="JSON", help="""Its request, as '{"q": "{{ last_user }}"}'."""),
+]
+Workflow = Annotated[bool, typer.Option("--workflow", help="Also write the GitHub workflow.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 
 @command(app, shared=SHARED - {"overrides", "plugins"})
@@ -30,13 +37,16 @@ def init(
     line: CommandLine,
     paths: Paths = None,
     url: Url = None,
+    header: Headers = None,
+    body: Body = None,
     workflow: Workflow = False,
     force: Force = False,
 ) -> int | None:
-    """Write a first config from your documents and your chatbot.
+    """Write a first config from your documents, tests and chatbot.
 
-    Nothing leaves this machine, but one question to the chatbot that --url names, with
-    OPENAI_API_KEY if that is OpenAI-compatible.
+    Nothing leaves this machine except one question to the chatbot that --url names, with
+    OPENAI_API_KEY if that is OpenAI-compatible. A config that is there stays as it is;
+    --url adds the chatbot that it lacks.
 
     Example: lm-eval-so init docs/
     """
@@ -54,6 +64,8 @@ def init(
         file=line.config,
         paths=tuple(paths or ()),
         url=url,
+        headers=tuple(header or ()),
+        body=body,
         workflow=workflow,
         force=force,
         language=line.language,

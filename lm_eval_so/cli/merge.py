@@ -20,7 +20,10 @@ Out = Annotated[
     ),
 ]
 AllowPartial = Annotated[
-    bool, typer.Option("--allow-partial", help="Write what is there although rows are missing.")
+    bool,
+    typer.Option(
+        "--allow-partial", help="Write the rows that there are, even if some are missing."
+    ),
 ]
 
 

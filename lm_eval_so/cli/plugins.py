@@ -26,7 +26,7 @@ Record = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a recor
 
 @command(app, shared=("as_json",))
 def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
-    """List backends and metrics with their parameters. Built in, installed, and of plugin files.
+    """List backends and metrics with their parameters. Built in, installed, or from plugin files.
 
     Example: lm-eval-so plugins keyword_coverage
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.core.records.enums import Language, ReportCases, ReportFormat
 from lm_eval_so.terminal.command_line import CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -23,6 +23,12 @@ Out = Annotated[
 ]
 Format = Annotated[ReportFormat, typer.Option("--format", help="What to render.")]
 InLanguage = Annotated[Language, typer.Option("--language", help="Language of the text.")]
+InPage = Annotated[
+    ReportCases,
+    typer.Option(
+        "--cases", help="Cases in an HTML page: changed (a file under 5 MB) or all of them."
+    ),
+]
 Examples = Annotated[int, typer.Option("--examples", min=0, help="Cases shown in full, at most.")]
 
 
@@ -35,6 +41,7 @@ def report(
     format: Format = ReportFormat.MD,  # noqa: A002 - the option's name
     language: InLanguage = Language.EN,
     examples: Examples = 20,
+    cases: InPage = ReportCases.CHANGED,
 ) -> None:
     """Render a report again; asks nothing, costs nothing.
 
@@ -51,6 +58,8 @@ def report(
     found = read_report(report)
     compared = read_comparison(comparison) if comparison else None
     refuse_other_report(compared, found, files=(comparison, report))
-    style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
+    style = Style(
+        language=language, examples=examples, cases=cases, redactor=make_redactor(os.environ)
+    )
     text = render(found, compared, format=format, style=style)
     line.emit_document(text, out)

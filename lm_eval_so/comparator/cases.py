@@ -9,9 +9,17 @@ from itertools import chain, compress, repeat
 from lm_eval_so.comparator.effect.finding import Finding, Paired
 from lm_eval_so.comparator.pairing import Pairs, Reports, Rows, Side
 from lm_eval_so.comparator.slices.compare import Slices
-from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase, Lost, LostCase
+from lm_eval_so.core.records.changes import (
+    ChangedCase,
+    Exemption,
+    FlakyCase,
+    Lost,
+    LostCase,
+    RewordedCase,
+)
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import Columns, EvaluationReport
+from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.stats.bounded import largest_of
 
 _MOST_CASES = 2_000
@@ -56,16 +64,23 @@ class Texts:
     columns: Columns
     answers: Sequence[str | None] | None
     """None if the report does not keep them, or only their digests."""
-    reasons: Mapping[tuple[str, int, str], str]
-    """Reason of a score, by sample, repeat and metric."""
+    scores: Mapping[tuple[str, int, str], Score]
+    """Scores with a reason, by sample, repeat and metric."""
 
     def answer(self, row: int) -> str | None:
         """Return the answer of a row; None if there is none, or it is not kept."""
         return self.answers[row] if self.answers is not None else None
 
-    def reason(self, row: int, metric: str) -> str | None:
-        """Return the reason of a row's score."""
-        return self.reasons.get((self.columns.ids[row], self.columns.repeats[row], metric))
+    def reason(self, row: int, metric: str) -> tuple[str | None, Mapping[str, str]]:
+        """Return the reason of a row's score, and the same in other languages."""
+        return reason_of(
+            self.scores.get((self.columns.ids[row], self.columns.repeats[row], metric))
+        )
+
+
+def reason_of(score: Score | None) -> tuple[str | None, Mapping[str, str]]:
+    """Return the reason of a score, and the same in other languages."""
+    return (score.reason, score.reason_in) if score else (None, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +124,28 @@ def changed_cases(findings: Mapping[str, Finding], reports: Reports, slices: Sli
         ),
         samples=(_count_samples(losses, closed), _count_samples(gains, closed)),
     )
+
+
+def reworded_cases(changed: Collection[ChangedCase], reports: Reports) -> Iterator[RewordedCase]:
+    """Yield the samples that did not change, but for an answer that the baseline did not give.
+
+    Args:
+        changed: Cases that changed.
+        reports: Candidate and baseline, paired.
+    """
+    pairs, known = reports.pairs, {case.sample_id for case in changed}
+    if reports.baseline is None or pairs is None:
+        return
+    before, now = texts_of(reports.baseline), texts_of(reports.candidate)
+    found = 0
+    for name in pairs.ids:
+        if name in known or found == _MOST_CASES:
+            continue
+        old = [before.answer(row) for row in pairs.baseline.rows_by_id[name]]
+        new = now.answer(pairs.candidate.rows_by_id[name][0])
+        if new is not None and new not in old and old[0] is not None:
+            found += 1
+            yield RewordedCase(sample_id=name, baseline_answer=old[0])
 
 
 def flaky_cases(findings: Mapping[str, Finding], now: Side) -> Iterator[FlakyCase]:
@@ -213,6 +250,7 @@ class _Showing:
         rows = self.pairs.baseline.rows_by_id[name], self.pairs.candidate.rows_by_id[name]
         old_row = _telling_row(before.columns, key, rows[0], new < old)
         new_row = _telling_row(now.columns, key, rows[1], new > old)
+        reason, others = now.reason(new_row, key)
         return ChangedCase(
             sample_id=name,
             metric=key,
@@ -223,7 +261,8 @@ class _Showing:
             expected=_at(now.columns.expected, new_row) or _at(before.columns.expected, old_row),
             baseline_answer=before.answer(old_row),
             candidate_answer=now.answer(new_row),
-            reason=now.reason(new_row, key),
+            reason=reason,
+            reason_in=others,
             ref=_at(now.columns.refs, new_row),
             again=(again.worse[name], again.times) if again and is_worse else None,
         )
@@ -245,13 +284,11 @@ def _at(column: Sequence[str | None] | None, row: int) -> str | None:
 
 def texts_of(report: EvaluationReport) -> Texts:
     """Return the texts of a report's rows."""
-    kept = report.experiment.evaluator_config.get("report")
-    are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
     return Texts(
         columns=report.samples,
-        answers=None if are_digests else report.samples.answers,
-        reasons={
-            (case.sample_id, case.repeat, score.metric): score.reason
+        answers=report.answer_texts,
+        scores={
+            (case.sample_id, case.repeat, score.metric): score
             for case in report.errors
             for score in case.scores
             if score.reason

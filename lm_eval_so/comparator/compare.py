@@ -4,7 +4,7 @@ from typing import Literal
 
 from lm_eval_so.comparator.baseline.rerun import rerun_commands
 from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, judge_whole
-from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
+from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases, reworded_cases
 from lm_eval_so.comparator.gate.decide import decide, early_end
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
@@ -47,9 +47,7 @@ def compare(
     reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha, redact=redact)
     decision = decide(reports, terms, again=asked.changed)
     slices = compare_slices(decision.sliced, reports)
-    worded = word_run(
-        decision, reports, slices, language=terms.language, no_baseline=baseline_ref.reason
-    )
+    worded = word_run(decision, reports, slices, no_baseline=baseline_ref.reason)
     whole = judge_whole(decision, reports, terms, asked.cases, mean=worded.sentence)
     settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
     changed = changed_cases(decision.gating, reports, slices)
@@ -59,11 +57,15 @@ def compare(
         verdict=whole.verdict,
         passed=whole.exit_code == 0,
         exit_code=whole.exit_code,
-        sentence=whole.sentence,
+        sentence=whole.sentence[terms.language],
+        sentence_in=whole.sentence,
         reasons=whole.reasons,
-        metrics=decision.records(worded.metrics, cost_per_sample=worded.cost_per_sample),
+        metrics=decision.records(
+            worded.metrics, terms.language, cost_per_sample=worded.cost_per_sample
+        ),
         changed=changed.cases,
         changed_samples=changed.samples if baseline else None,
+        reworded=tuple(reworded_cases(changed.cases, reports)),
         slices=slices.records,
         slices_tested=slices.tested,
         flaky=tuple(flaky_cases(decision.findings, reports.side)),

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TypeVar
 
 from lm_eval_so.comparator.effect.finding import Shape, shape_of
-from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
+from lm_eval_so.comparator.exemptions.files import Entry, Exceptions, with_our_ids
 from lm_eval_so.comparator.gate.decide import decide
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.terms import Terms
@@ -108,7 +108,8 @@ class TrialGate:
             replace(self.report, samples=self._columns(rows, trial, names))
             for rows in (trial.candidate, trial.baseline)
         )
-        terms = replace(self.terms, exceptions=_for_copies(self.terms.exceptions, copies))
+        exceptions = with_our_ids(self.terms.exceptions, self.report.samples)
+        terms = replace(self.terms, exceptions=_for_copies(exceptions, copies))
         reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
         return _OUTCOMES.get(decide(reports, terms).verdict, Outcome.UNCLEAR)
 

@@ -72,6 +72,9 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
         "inputs": samples.inputs,
         "expected": samples.expected,
         "answers": samples.answers,
+        "refs": samples.refs,
+        "references": samples.references,
+        "sources": samples.sources,
         "tags": samples.tags,
         "languages": samples.languages,
         **{f"labels.{by}": labels.places for by, labels in samples.labels.items()},
@@ -123,6 +126,8 @@ def with_rows(report: EvaluationReport, rows: Sequence[int]) -> EvaluationReport
         answers=given.answers and some(given.answers),
         cached=moved(given.cached),
         refs=given.refs and some(given.refs),
+        references=given.references and some(given.references),
+        sources=given.sources and some(given.sources),
         failures={why: moved(at) for why, at in given.failures.items()},
         tags=given.tags and some(given.tags),
         languages=given.languages and some(given.languages),
@@ -212,7 +217,10 @@ def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
     before = "{\n"
     for name in (each.name for each in fields(columns)):
         yield f"{before}{_STEP * 2}{_text(name)}: "
-        yield from _member(getattr(columns, name), 2, as_numbers if name == "scores" else clean)
+        value = getattr(columns, name)
+        if name == "sources" and value is not None:
+            value = [place and to_json(place) for place in value]
+        yield from _member(value, 2, as_numbers if name == "scores" else clean)
         before = ",\n"
     yield f"\n{_STEP}}}"
 
@@ -245,7 +253,7 @@ def _array(values: Sequence[Any], level: int, clean: Clean) -> Iterator[str]:
     before = "["
     for start in range(0, len(values), _AT_ONCE):
         some = clean([*values[start : start + _AT_ONCE]])
-        if isinstance(some[0], list | tuple):
+        if isinstance(next(filter(None, some), None), list | tuple | dict):
             text = _indented(some, level)[1:].strip()[:-1].strip()
         else:
             text = flat.encode(some)[1:-1]

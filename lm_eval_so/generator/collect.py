@@ -19,7 +19,16 @@ from lm_eval_so.generator.mapping.binding import (
 )
 from lm_eval_so.generator.mapping.list_cells import CellNotes
 from lm_eval_so.generator.mapping.sample_mapping import make_samples
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Unusable, notice
+from lm_eval_so.generator.outcomes import (
+    Kept,
+    Opened,
+    Outcome,
+    Personal,
+    Read,
+    Remark,
+    Unusable,
+    notice,
+)
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
@@ -152,7 +161,7 @@ class _SourceReader:
         for item in items:
             away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
-                self._tell(item.code, file=name, **item.figures)
+                yield Remark(file=file, note=item)
             else:
                 record: Item = clean_record(item, self._config.pii, personal)
                 yield from self._outcomes(record, binding, notes)

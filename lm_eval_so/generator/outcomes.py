@@ -16,6 +16,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.sources.base import (
     FileError,
     Holds,
+    Noted,
     ProposedMetrics,
     Reason,
     Reject,
@@ -78,6 +79,14 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """A finding about a whole file that costs no record."""
+
+    file: SourceFile
+    note: Noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Personal:
     """The personal data of a file."""
 
@@ -89,6 +98,7 @@ class Personal:
 Outcome = (
     Opened
     | Personal
+    | Remark
     | Read
     | Kept
     | Skipped
@@ -149,10 +159,8 @@ class Tally:
                 self._find(outcome)
             case FileError():
                 self._find(outcome)
-            case ProposedMetrics():
-                self._notice("metrics", file=outcome.file.name)
-                for line in ("metrics:", *outcome.yaml.splitlines()):
-                    self._listener(Noticed(stage=STAGE, text=line))
+            case Remark() | ProposedMetrics():
+                self._tell_file(outcome)
             case Unusable():
                 self.problems.append(outcome.problem)
 
@@ -227,6 +235,15 @@ class Tally:
         self._notice("document", file=file, **counts)
         for note in document.notes:
             self._notice(note.code, file=file, n=note.count, names=listed(note.names))
+
+    def _tell_file(self, told: Remark | ProposedMetrics) -> None:
+        """Tell what was found about a whole file."""
+        if isinstance(told, Remark):
+            self._notice(told.note.code, **{"file": told.file.name, **told.note.figures})
+            return
+        self._notice("metrics", file=told.file.name)
+        for line in ("metrics:", *told.yaml.splitlines()):
+            self._listener(Noticed(stage=STAGE, text=line))
 
     def _tell_personal(self, personal: Personal) -> None:
         if personal.found:

@@ -17,13 +17,21 @@ from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.documents.block import HEADER, Document
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read
-from lm_eval_so.generator.sources.base import FileError, Holds, Reason, Reject, SourceFile
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Remark
+from lm_eval_so.generator.sources.base import FileError, Holds, Noted, Reason, Reject, SourceFile
 from lm_eval_so.generator.sources.source_files import REMEDIES
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 
 _SCRIPTS: Final = {Language.KO: re.compile("[가-힣]"), Language.EN: re.compile("[A-Za-z]")}
 _ORDER: Final[tuple[Holds, ...]] = ("document", "tests", "conversations")
+SHORT: Final = "short"
+"""A test whose expected answers are names, amounts or single words, and nothing else is known of its answer."""
+LONG: Final = "long"
+"""A test of which nothing but expected answers in sentences is known."""
+BEHAVES: Final = "behaves"
+"""A test of which no answer is known, so that only `behavior` looks at it."""
+_SHORT: Final = re.compile(r".{1,24}(?<![.!?。])", re.DOTALL)
+"""An expected answer that can stand in a right answer as it is: a few words, and no sentence."""
 _MOST_FILES: Final = 40
 """Files of a kind that are shown."""
 _MOST_NAMED: Final = 5
@@ -43,6 +51,10 @@ class Scanned:
     error: FileError | None = None
     """Reason for which the file cannot be read, with its remedy."""
     personal: int = 0
+    checks: Counter[str] = field(default_factory=Counter)
+    """Tests by what judges their answers: a metric of which they hold parameters, `SHORT`, `LONG` or `BEHAVES`."""
+    remarks: list[Noted] = field(default_factory=list)
+    """Findings about the whole file, such as checks of another tool that are not run here."""
     letters: Counter[Language | None] = field(default_factory=Counter)
     """Letters of a document, or of tests: all (None), and those of each language's script."""
 
@@ -97,6 +109,11 @@ class ScanResult:
         return sum(each.samples for each in self.files)
 
     @property
+    def checks(self) -> Counter[str]:
+        """Tests by what judges their answers, as in `Scanned`."""
+        return sum((each.checks for each in self.files), Counter())
+
+    @property
     def has_documents(self) -> bool:
         """Whether tests can be written from what was found."""
         return any(each.document is not None for each in self.files)
@@ -140,7 +157,10 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
             case Kept():
                 found[outcome.file.name].samples += 1
                 found[outcome.file.name].letters += _letters(outcome.sample.question)
+                found[outcome.file.name].checks.update(_checks(outcome))
                 question = question or outcome.sample.question
+            case Remark():
+                found[outcome.file.name].remarks.append(outcome.note)
             case Reject() if outcome.reason is Reason.DUP_EXACT:
                 found[outcome.file.name].duplicates += 1
             case Reject():
@@ -160,6 +180,17 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
         language=_language(sum(counted, Counter())) or Language.EN,
         question=question,
     )
+
+
+def _checks(kept: Kept) -> Iterator[str]:
+    """Yield what can judge an answer to a test."""
+    sample = kept.sample
+    if sample.metrics:
+        yield from sample.metrics
+    elif sample.answers:
+        yield SHORT if all(map(_SHORT.fullmatch, sample.answers)) else LONG
+    elif sample.scenario is None:
+        yield BEHAVES
 
 
 def _letters(text: str) -> Counter[Language | None]:

@@ -46,9 +46,10 @@ _LIMITS = frozenset(
 )
 """Keys of `run` that decide how much is asked, and not what or how."""
 _ADVICE = (
-    "name main's deployment by gate.control_url, so that no pull request is blamed for what changed"
-    " behind main, too"
+    "pull requests ask the chatbot at one address; if main's is deployed at another, name that by"
+    " gate.control_url, so that no pull request is blamed for what changed there, too"
 )
+_WORKFLOWS = Path(".github/workflows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ def decide(
         baseline: The baseline.
 
     Returns:
-        None if it plays no part: it is switched off, or main itself is measured and was changed.
+        None if it plays no part: it is switched off, there is no main outside of git, or main itself is measured
+        and was changed.
     """
     if source.is_scheduled:
         if not _is_unchanged(config, source, report, baseline):
@@ -122,6 +124,8 @@ def decide(
         # main's own gate alone switches it off, but where nothing can be asked this one hides why
         if config.gate.control == "off":
             return None
+        if refused.why.code == "no_repository" and not source.environ.get("GITHUB_ACTIONS"):
+            return None  # files of one's own, which have no main
         control = Control(state="not_possible", why=refused.why, commit=source.commit)
         return Decided(control=control)
 
@@ -352,7 +356,7 @@ def control_problems(config: Config) -> Iterator[Problem]:
 
 
 def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:
-    """Tell where `gate.control_url` would help: a chatbot of one's own, with a baseline and an address.
+    """Tell where `gate.control_url` would help: workflows, and a chatbot of one's own with baseline and address.
 
     Args:
         config: A config without problems, its plugins loaded.
@@ -362,5 +366,7 @@ def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:
     is_off = gate.control == "off" or gate.broken == "off" or config.baseline.path is None
     if is_off or gate.control_url or not backends.resolve(section.name).address_option:
         return
-    if not _is_hosted(section, config, environ):
+    folder = config.folder.absolute()
+    has_workflows = any((each / _WORKFLOWS).is_dir() for each in (folder, *folder.parents))
+    if has_workflows and not _is_hosted(section, config, environ):
         yield Noticed(stage="check", text=_ADVICE)

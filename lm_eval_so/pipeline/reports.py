@@ -72,6 +72,7 @@ def _texts(
     style = Style(
         language=config.language,
         examples=config.report.examples,
+        cases=config.report.cases,
         shortens=results.shortens,
         redactor=redactor,
     )

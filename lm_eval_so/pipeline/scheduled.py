@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,15 +56,23 @@ def quote_main(comparison: Comparison, last: Comparison, *, language: Language) 
     fell = _fall_of_main(comparison, last)
     if fell is None:
         return comparison
-    shown = figures_of(comparison, None, language)[fell.metric]
-    figures = {"d": shown.size(fell.drop), "day": fell.day}
-    told = say("control.main_fell", language, figures)
+
+    def with_fall(text: str, language: Language) -> str:
+        shown = figures_of(comparison, None, language)[fell.metric]
+        figures = {"d": shown.size(fell.drop), "day": fell.day}
+        return f"{text} {say('control.main_fell', language, figures)}".strip()
+
+    def others(texts: Mapping[str, str]) -> dict[str, str]:
+        return {key: with_fall(text, Language(key)) for key, text in texts.items()}
+
     broken = comparison.broken
     return replace(
         comparison,
         control=replace(comparison.control or Control(state="quoted"), main_fell=fell),
-        sentence=f"{comparison.sentence} {told}",
-        broken=broken and replace(broken, mean=f"{broken.mean} {told}".strip()),
+        sentence=with_fall(comparison.sentence, language),
+        sentence_in=others(comparison.sentence_in),
+        broken=broken
+        and replace(broken, mean=with_fall(broken.mean, language), mean_in=others(broken.mean_in)),
     )
 
 

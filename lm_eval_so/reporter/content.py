@@ -1,10 +1,12 @@
 """Input of every renderer: the records, and the manner in which they are written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, ReportCases
+from lm_eval_so.core.records.in_language import comparison_in, report_in
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 
@@ -19,6 +21,9 @@ class Style:
     """Cases shown in full, at most."""
     shortens: bool = True
     """Whether Markdown shortens long texts of cases."""
+    cases: ReportCases = ReportCases.CHANGED
+    """Cases that an HTML page holds: all that changed, failed or have no score and a sample of the rest, so
+    that the file stays under 5 MB; or all."""
     redactor: Redactor = field(default_factory=Redactor)
     """Takes secrets out of every text."""
 
@@ -32,6 +37,15 @@ class Content:
     comparison: Comparison | None
     """Verdict."""
     style: Style
+
+    def in_its_language(self) -> Self:
+        """Return the records with their own sentences in the language of the style, too."""
+        language = self.style.language
+        return replace(
+            self,
+            report=self.report and report_in(self.report, language),
+            comparison=self.comparison and comparison_in(self.comparison, language),
+        )
 
 
 Renderer = Callable[[Content], str]

@@ -8,12 +8,12 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Concluded, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Policy, Verdict
+from lm_eval_so.core.records.in_language import comparison_in, report_in
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.first_cases import FirstCase
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
@@ -80,6 +80,7 @@ def first_screen(
         language: Language of the texts.
         redactor: Takes secrets out.
     """
+    comparison, report = comparison_in(comparison, language), report and report_in(report, language)
     view = view_comparison(comparison, report, language=language)
     made = _Screen(view, language, redactor)
     head = cut_to_columns(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
@@ -145,21 +146,24 @@ class _Screen:
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""
-        cases = self.view.verdict.open
+        cases = self.view.verdict.open or self.view.verdict.low
         names = [cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in cases]
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column
-        for name, case in zip(names, cases, strict=True):
-            first, *rest = self._told(case, room)
+        for number, name in enumerate(names):
+            first, *rest = self._told(number, room)
             yield f"{' ' * _INDENT}{name}{' ' * (column - width(name))}{first}".rstrip()
             yield from (f"{' ' * (_INDENT + column)}{line}" for line in rest)
 
-    def _told(self, case: FirstCase, columns: int) -> Iterator[str]:
-        """Yield what is said of a case: question, was → is, why, and how sure that is."""
+    def _told(self, number: int, columns: int) -> Iterator[str]:
+        """Yield what is said of a case shown: question, was → is, why, and how sure that is."""
+        case = (self.view.verdict.open or self.view.verdict.low)[number]
         if case.question:
             yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}
         figures = say("cases.change", self.language, told) if case.was else case.now
+        if case.state == "low" and case.answer:
+            figures = f"{figures}: {case.answer}"
         required = say("cases.state_must", self.language)
         yield from self._lines(
             f"{required} · {figures}" if case.state == "must" else figures, columns

@@ -113,6 +113,8 @@ def comment_body(
         origin: Links, commands, and the comment before this one.
         style: Language, number of examples, and secrets.
     """
+    made = Content(report=report, comparison=comparison, style=style).in_its_language()
+    comparison, report = made.comparison or comparison, made.report
     if origin.is_foreign:
         # the cause stands in the headline as words of ours, and in the sentence, which is quoted
         reasons = tuple(

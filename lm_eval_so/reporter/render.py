@@ -47,4 +47,4 @@ def render(
     if report is None and comparison is None:
         raise NothingToDo("there is no report and no comparison to render")
     content = Content(report=report, comparison=comparison, style=style or Style())
-    return RENDERERS[format](content)
+    return RENDERERS[format](content if format is ReportFormat.JSON else content.in_its_language())

@@ -20,7 +20,8 @@ Out = Annotated[
 Fresh = Annotated[
     bool,
     typer.Option(
-        "--fresh", help="Put an earlier run in that folder aside and ask all again, past the cache."
+        "--fresh",
+        help="Put an earlier run in that folder aside, and ask everything again, not the cache.",
     ),
 ]
 KeepErrors = Annotated[
@@ -52,7 +53,7 @@ class CacheUse(StrEnum):
 Cache = Annotated[
     CacheUse,
     typer.Option(
-        "--cache", help="refresh asks what the cache knows, too, and keeps the new answers."
+        "--cache", help="refresh also asks what the cache knows, and keeps the new answers."
     ),
 ]
 
@@ -69,7 +70,7 @@ def run(
     cancels_batch: CancelBatch = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Ask the chatbot every sample; goes on with what was begun.
+    """Ask the chatbot every sample, or resume an interrupted run.
 
     Example: lm-eval-so run -c lm-eval-so.yaml --set run.concurrency=8
     """

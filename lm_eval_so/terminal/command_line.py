@@ -121,18 +121,20 @@ class CommandLine:
             plugins=self.plugins or (),
         )
 
-    def open_session(self, check: "Check | None" = None) -> "Session":
+    def open_session(self, check: "Check | None" = None, *, needs_config: bool = True) -> "Session":
         """Read the config, load its plugins and check it.
 
         Args:
             check: Finds problems of the valid part of the config.
+            needs_config: Whether there must be a config file; else its defaults count without one.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
         """
         from lm_eval_so.terminal.session import open_session
 
-        return open_session(self).with_plugins(check)
+        instead = None if needs_config else _NOTHING_SET
+        return open_session(self, instead=instead).with_plugins(check)
 
     def open_progress(self, environ: Mapping[str, str]) -> "Progress":
         """Open the display of progress that the options ask for."""
@@ -190,6 +192,14 @@ class CommandLine:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+DEFAULT_SUITE = "default"
+"""Suite without a config."""
+_NOTHING_SET: Mapping[str, Any] = {
+    "version": 1,
+    "suite": DEFAULT_SUITE,
+    "dataset": {"path": "dataset"},
+}
+"""The smallest config, for commands that need none."""
 SHARED = frozenset(each.name for each in fields(CommandLine))
 """Names of the shared options."""
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import read_config, require_valid
+from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.config.load import read_config, require_valid, take_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
-from lm_eval_so.terminal.progress import Progress
+from lm_eval_so.terminal.progress import Progress, in_language
 
 if TYPE_CHECKING:
     from lm_eval_so.terminal.command_line import CommandLine
@@ -117,11 +118,17 @@ class Session:
             self.progress.close()
 
     def _listen(self, event: Event) -> None:
-        self.progress.listen(_without_secrets(event, self.redactor))
+        is_on_github = self.environ.get("GITHUB_ACTIONS") == "true"  # annotations stay in English
+        told = event if is_on_github else in_language(event, self.config.language)
+        self.progress.listen(_without_secrets(told, self.redactor))
 
 
 def open_session(
-    line: "CommandLine", *, rewritten: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    line: "CommandLine",
+    *,
+    rewritten: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    instead: Mapping[str, Any] | None = None,
 ) -> Session:
     """Read the config; its plugins are not loaded and nothing is checked yet.
 
@@ -129,14 +136,17 @@ def open_session(
         line: Values of the shared options.
         rewritten: Values to put over the config, as `read_config` takes them.
         environ: The environment; default: that of the process.
+        instead: Values in the place of a config file, if none is named and there is none.
 
     Raises:
         ConfigError: If nothing of the file can be used; lists every problem.
     """
     environ = environ if environ is not None else dict(os.environ)
-    read = read_config(
-        line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
-    )
+    overrides = line.config_overrides
+    if instead is not None and line.config == CONFIG_FILE and not line.config.exists():
+        read = take_config(instead, overrides=overrides, environ=environ)
+    else:
+        read = read_config(line.config, overrides=overrides, rewritten=rewritten, environ=environ)
     config = read.value or require_valid(read)
     redactor = config_redactor(config, environ, runs_code=False)
     _mask(environ, redactor)

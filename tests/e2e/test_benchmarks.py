@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from servers.chromium import program
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -96,3 +98,10 @@ def test_staleness__small(tmp_path: Path):
     rows = [line for line in shown.splitlines() if line.startswith("| **all**")]
     assert rows == ["| **all** | 12 | 0 | 0 |", "| **all** | 60 | 0 | 0 |"]
     assert not list(tmp_path.iterdir())
+
+
+def test_report_page__small(tmp_path: Path):
+    program()  # or there is none
+    shown = run(tmp_path, "report_page.py", "--cases", "60", "--rounds", "1")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert [row[:2] for row in rows[2:]] == [["| changed", "60"], ["| all", "60"]]

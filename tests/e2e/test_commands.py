@@ -150,6 +150,7 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
             "run",
             "merge",
             "evaluate",
+            "import",
             "calibrate",
             "compare",
             "baseline",

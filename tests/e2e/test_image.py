@@ -134,7 +134,7 @@ def test_image__runs_as_any_user_without_network_and_writable_root(tmp_path: Pat
     assert done.returncode == 1, done.stderr  # the recorded answers are a regression
     assert (folder / "reports/report.html").is_file()
     told = engine(*shut, TAG, "--help")
-    assert "Commands stand in the order of the work" in told.stdout, told.stderr
+    assert "Commands are listed in the order of the work" in told.stdout, told.stderr
 
 
 def test_image__compares_with_only_its_home_to_write_to() -> None:

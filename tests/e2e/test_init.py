@@ -38,4 +38,4 @@ def test_first_hour__without_a_key_ends_with_tests(tmp_path: Path) -> None:
         "init", "docs/", "--force", "--url", f"{bot.url}/chat", cwd=tmp_path, environ=NOBODY
     )
     assert told.returncode == 4
-    assert (tmp_path / "lm-eval-so.yaml").read_text(encoding="utf-8").count("\nbackend:\n") == 1
+    assert (tmp_path / "lm-eval-so.yaml").read_text(encoding="utf-8").count("\n# backend:\n") == 1

@@ -72,6 +72,8 @@ ELSEWHERE = {
     "bash scripts/test.sh",
     "bash scripts/test.sh -- tests/unit/core/stats",
     "bash scripts/test.sh -- tests/house tests/e2e/test_snippets.py",
+    # a check of scripts/test.sh, and the workflow `pages`
+    "python scripts/docs_site.py build/site",
 }
 """Lines of `sh` that are run by another job."""
 OF_A_RELEASE = re.compile(r"(?:gh|docker) .*\bmackim-3768/lm-eval-so\b")
@@ -138,6 +140,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).write_text(block.text, encoding="utf-8")
     for name, text in {
         "rubrics/helpful.md": "good: 기준 답변과 뜻이 같습니다.\nbad: 뜻이 다릅니다.\n",
+        "rubrics/right.md": "right: 기준 답변과 뜻이 같습니다.\nwrong: 뜻이 다릅니다.\n",
         "answers.jsonl": '{"id": "s75e3794e0e2f4f70", "answer": "1~2일 안에 도착합니다."}\n',
         "models/my-model.gguf": "",
         "docs/returns_2023.md": "# 반품\n\n받은 날부터 10일 안에 반품할 수 있습니다.\n",

@@ -1,13 +1,17 @@
 """The docs are whole and true: made pages, links, tables that repeat the code, both READMEs."""
 
 import ast
+import html
 import json
 import re
 import runpy
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import cmarkgfm
+import markdown
 import pytest
 import yaml
 from evaluation import a_run, a_sample
@@ -52,7 +56,7 @@ def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
 
 
-@pytest.mark.parametrize("name", ["config", "metrics", "cli"])
+@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "site"])
 def test_made_page__is_what_its_script_makes(name: str, request: pytest.FixtureRequest) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / f"docs_{name}.py"))
     page, path = script["page"](), script["PAGE"]
@@ -77,6 +81,25 @@ def test_links__lead_somewhere(page: Path) -> None:
     assert not dead
 
 
+ELEMENT = re.compile(r"<(ul|ol|li|table|tr|td|pre|h[1-6]|blockquote|strong|em|code|a|img)\b")
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_page__is_read_by_the_site_as_by_github(page: Path) -> None:
+    """They differ on lists without an empty line before them, on code in lists, on `*` in words."""
+    script = runpy.run_path(str(ROOT / "scripts/docs_site.py"))
+    text = read(page).partition("\n---\n")[2]
+    reader = markdown.Markdown(extensions=["tables", "pymdownx.superfences"])
+    github = cmarkgfm.github_flavored_markdown_to_html(text)
+    site = reader.convert(script["unescaped"](text))
+    assert Counter(ELEMENT.findall(site)) == Counter(ELEMENT.findall(github))
+    assert letters(site) == letters(github)
+
+
+def letters(page: str) -> str:
+    return "".join(html.unescape(re.sub(r"<[^>]*>", "", page)).split())
+
+
 def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
@@ -94,7 +117,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_page__says_what_it_is_about_and_where_to_go_next(page: Path) -> None:
     text = read(page)
-    assert re.match(r"---\ndescription: [^\n]+\.\n---\n\n# [^\n]+\n", text)
+    assert re.match(r'---\ndescription: [^\n]+\."?\n---\n\n# [^\n]+\n', text)
+    assert [*next(yaml.safe_load_all(text))] == ["description"], "a text with a colon needs quotes"
     assert re.match(r"(?:Next|다음): .*\[[^\]]+\]\([^)]+\)", text.rstrip().rpartition("\n")[2])
 
 
@@ -106,8 +130,11 @@ def test_page__names_no_machine_and_praises_nothing(page: Path) -> None:
 
 
 def test_pages__all_are_named_by_the_index() -> None:
-    named = set(LINK.findall(text_of("docs/index.md")))
-    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= named
+    pages = {page.name for page in DOCS.glob("*.md")}
+    korean = {name for name in pages if name.endswith(".ko.md")}
+    translated = {name.replace(".ko.md", ".md") for name in korean}
+    for index, named in (("index.md", pages - korean), ("index.ko.md", pages - translated)):
+        assert named - {index} <= set(LINK.findall(text_of(f"docs/{index}")))
 
 
 def test_readmes__have_the_same_shape() -> None:
@@ -122,6 +149,62 @@ def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
     levels = re.findall(r"^(#+) ", text, re.MULTILINE)
     tables = [len(rows.splitlines()) for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
     return levels, [block.language for block in blocks(page)], tables
+
+
+GUIDES = runpy.run_path(str(ROOT / "scripts/docs_site.py"))["sections"]()["Guides"]
+"""Pages that answer one question each, in both languages; the others are reference."""
+
+
+ODD = re.compile(
+    r"(?i)\b(?:held against|go(?:es|ne)? on with|mind that|dear|stands? (?:in|on|under|beside|there)"
+    r"|at a desk|by hand of|takes? the place of|all the same|no obstacle)\b"
+)
+"""Phrases that read as translated."""
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_guide__is_short_and_the_same_in_both_languages(guide: str) -> None:
+    english, korean = DOCS / f"{guide}.md", DOCS / f"{guide}.ko.md"
+    assert len(without_fences(read(english)).split()) <= 600
+    assert not ODD.findall(without_code(read(english)))
+    assert shape(english) == shape(korean)
+    assert code_in(english) == code_in(korean)
+    assert f"]({korean.name})" in read(english)
+    assert f"]({english.name})" in read(korean)
+
+
+def code_in(page: Path) -> list[str]:
+    """Return the blocks of a page that are not prose or output; comments and reasons may be translated."""
+    code = [block.text for block in blocks(page) if block.language != "text"]
+    return [re.sub(r"(?m)\breason: .*$|\s*# (?!v\d).*$", "", text) for text in code]
+
+
+def test_guides__lead_to_guides_of_their_language() -> None:
+    """A Korean reader stays among Korean pages, as far as there are any."""
+    korean = [*DOCS.glob("*.ko.md"), READMES[1]]
+    targets = [(page.name, link) for page in korean for link in LINK.findall(read(page))]
+    english = {f"{guide}.md" for guide in GUIDES} | {"README.md"}
+    assert not [
+        (page, link)
+        for page, link in targets
+        if "://" not in link
+        and (name := link.partition("#")[0].rpartition("/")[2]) in english
+        and name.removesuffix(".md") != page.removesuffix(".ko.md")
+    ]
+
+
+@pytest.mark.parametrize("page", ["pull-requests.md", "pull-requests.ko.md"])
+def test_guide__first_lines_are_those_of_the_program(page: str) -> None:
+    section = read(DOCS / page).partition("| ❌ |")[2].partition("\n\n")[0]
+    shown = [line for row in section.splitlines() for line in re.findall(r"`([^`]+)`", row)]
+    known = texts(Language.KO if ".ko." in page else Language.EN)
+    said = [
+        "(?:.+)".join(map(re.escape, re.split(r"\{[^}]*\}", text)))
+        for key, text in known.items()
+        if key.startswith(("headline.", "broken."))
+    ]
+    assert len(shown) == 10
+    assert not [line for line in shown if not any(re.fullmatch(text, line) for text in said)]
 
 
 def without_comments(text: str) -> str:
@@ -231,8 +314,8 @@ def test_page__has_the_whole_list(page: str, words: Iterable[str]) -> None:
     assert not [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
 
 
-def test_llms__names_every_key_of_the_config() -> None:
-    rows = table(text_of("llms.txt"), "Config keys")
+def test_extending__names_every_key_of_the_config() -> None:
+    rows = table(text_of("docs/extending.md"), "Config keys")
     named = set(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows)))
     schema = config_schema()
     models = [schema, *schema["$defs"].values()]
@@ -256,8 +339,8 @@ def test_pages__name_every_metric_of_wording_alone(page: str) -> None:
     assert [name for name in wording if name not in text_of(page)] == []
 
 
-def test_llms__names_every_metric() -> None:
-    rows = table(text_of("llms.txt"), "Metrics")
+def test_extending__names_every_metric() -> None:
+    rows = table(text_of("docs/extending.md"), "Metrics")
     assert sorted(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows))) == sorted(BUILT_IN)
 
 

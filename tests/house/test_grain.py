@@ -31,6 +31,7 @@ PLUGINS = (
     "runner.cli",
     "core.backends",
     "core.records",
+    "evaluator.foreign.tools",
     "evaluator.metrics",
     "generator.documents",
     "generator.sources",

@@ -1,9 +1,11 @@
 """English and Korean say the same things with the same figures."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+import lm_eval_so
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
 from lm_eval_so.generator.sources.base import Reason
@@ -50,10 +52,20 @@ def test_texts__tell_every_reason_of_a_record_that_is_left_out() -> None:
         "최댓값",
         "문맥",
         "오락가락",
+        "메트릭",
+        "리포트",
+        "개 가운데",
     ],
 )
 def test_texts__korean_has_one_word_for_one_thing(word: str) -> None:
     assert not [code for code, text in texts(Language.KO).items() if word in text]
+
+
+def test_texts__a_reason_is_told_in_every_language() -> None:
+    """What a metric says is kept in a report, which may be shown in another language."""
+    files = (Path(lm_eval_so.__path__[0]) / "evaluator").rglob("*.py")
+    in_one = re.compile(r"\bsay\(\s*f?\"metrics\.")
+    assert not [str(file) for file in files if in_one.search(file.read_text("utf-8"))]
 
 
 def slots(text: str) -> set[str]:

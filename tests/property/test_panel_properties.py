@@ -6,7 +6,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
 from lm_eval_so.evaluator.metrics.judge.panel.labels import Labels
@@ -35,7 +34,7 @@ def test_decide__order_of_judges_does_not_matter(
     for labels in (said, shuffled):
         votes = [a_vote(label, VALUES) for label in labels]
         needed = quorum and min(quorum, len(said))
-        decision = LABELS.decide(votes, needed, Language.KO)
+        decision = LABELS.decide(votes, needed)
         at = decision.at if decision.code is None else None
         outcomes.append((None if at is None else votes[at].label, decision.code))
     assert outcomes[0] == outcomes[1]
@@ -49,7 +48,7 @@ def test_decide__two_labels__majority_of_the_usable_or_nothing(
     if not labels:
         return
     votes = [a_vote(label, dict(PAIR.values)) for label in labels]
-    decision = PAIR.decide(votes, None, Language.EN)
+    decision = PAIR.decide(votes, None)
     if yes + no < len(labels) // 2 + 1:
         assert decision.code == ("judge_quorum" if len(labels) > 1 else "judge_invalid")
     elif yes == no:

@@ -210,11 +210,12 @@ class Browser:
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def look(self, width: int, *, height: int = 800, dark: bool = False) -> None:
-        """Take a width and a colour scheme."""
+        """Take a width and a colour scheme; nothing moves, so that what is seen is what stands."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
         self.ask("Emulation.setDeviceMetricsOverride", **size, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def downloaded(self) -> Path:
         """Return the next file that the page gave."""

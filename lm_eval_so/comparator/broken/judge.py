@@ -1,6 +1,6 @@
 """Verdict of a run with its broken cases as one more row, and the record of the cases."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,13 +15,13 @@ from lm_eval_so.comparator.broken.rounds import (
     standings,
 )
 from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch, watch_cases
-from lm_eval_so.comparator.cases import Texts, texts_of
+from lm_eval_so.comparator.cases import Texts, reason_of, texts_of
 from lm_eval_so.comparator.gate.decide import Decision
 from lm_eval_so.comparator.pairing import Reports, Rows
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Control, Reason
-from lm_eval_so.core.records.enums import Direction, Policy, Verdict
+from lm_eval_so.core.records.enums import Direction, Language, Policy, Verdict
 from lm_eval_so.core.words.broken_cases import is_wrong_on_main, lead_sentence
 from lm_eval_so.core.words.phrases import control_sentences
 from lm_eval_so.errors import ExitCode
@@ -48,7 +48,8 @@ class Whole:
     verdict: Verdict
     exit_code: int
     reasons: tuple[Reason, ...]
-    sentence: str
+    sentence: Mapping[str, str]
+    """Sentences of the run, in every language."""
     broken: BrokenCases | None = None
     """None if no case was looked at."""
     control: Control | None = None
@@ -56,7 +57,7 @@ class Whole:
 
 
 def judge_whole(
-    decision: Decision, reports: Reports, terms: Terms, further: Further, *, mean: str
+    decision: Decision, reports: Reports, terms: Terms, further: Further, *, mean: Mapping[str, str]
 ) -> Whole:
     """Return the verdict of the run: that of the mean, unless a case broke or a required one failed.
 
@@ -67,7 +68,7 @@ def judge_whole(
         reports: Candidate and baseline, with all samples.
         terms: Gate, language, and the metrics that say right or wrong.
         further: Further answers to suspects and required cases.
-        mean: Sentences of the mean.
+        mean: Sentences of the mean, in every language.
     """
     watch = find_watch(decision, terms)
     whole = Whole(
@@ -77,7 +78,7 @@ def judge_whole(
         sentence=mean,
     )
     if watch is not None:
-        found = _judge(watch, further, reports, terms, mean=mean)
+        found = _judge(watch, further, reports, terms)
         whole = _with_cases(whole, found, terms)
     return _with_main(whole, reports, terms, further)
 
@@ -97,16 +98,28 @@ def _with_cases(whole: Whole, found: BrokenCases, terms: Terms) -> Whole:
             verdict = Verdict.INCONCLUSIVE if verdict in _GOOD else verdict
             is_barred = terms.policies.on_inconclusive is Policy.FAIL
             code = code or (ExitCode.CANNOT_MEASURE.value if is_barred else 0)
-    sentence, alone = lead_sentence(
-        found, own, verdict=whole.verdict, mean=whole.sentence, language=terms.language
-    )
+    told = {
+        language.value: lead_sentence(
+            found,
+            own,
+            verdict=whole.verdict,
+            mean=whole.sentence[language],
+            language=language,
+        )
+        for language in Language
+    }
+    alone = {key: mean for key, (_, mean) in told.items()}
     return Whole(
         verdict=verdict,
         exit_code=code,
         reasons=reasons,
-        sentence=sentence,
-        broken=replace(found, mean=alone),
+        sentence={key: sentence for key, (sentence, _) in told.items()},
+        broken=_with_mean(found, alone, terms.language),
     )
+
+
+def _with_mean(found: BrokenCases, mean: Mapping[str, str], language: Language) -> BrokenCases:
+    return replace(found, mean=mean[language], mean_in=mean)
 
 
 def _with_main(whole: Whole, reports: Reports, terms: Terms, further: Further) -> Whole:
@@ -119,13 +132,17 @@ def _with_main(whole: Whole, reports: Reports, terms: Terms, further: Further) -
     if why is not None:
         control = replace(control, state="not_possible", why=why)
     day = _day_of_baseline(reports)
-    served, told = control_sentences(control, whole.reasons, terms.language, day=day)
 
-    def around(text: str) -> str:
+    def around(text: str, language: Language) -> str:
+        served, told = control_sentences(control, whole.reasons, language, day=day)
         return " ".join(filter(None, (served, text, told)))
 
-    broken = whole.broken and replace(whole.broken, mean=around(whole.broken.mean))
-    return replace(whole, sentence=around(whole.sentence), broken=broken, control=control)
+    sentence = {each.value: around(whole.sentence[each], each) for each in Language}
+    broken = whole.broken
+    if broken is not None:
+        alone = {each.value: around(broken.mean_in[each], each) for each in Language}
+        broken = _with_mean(broken, alone, terms.language)
+    return replace(whole, sentence=sentence, broken=broken, control=control)
 
 
 def _why_not_told(broken: BrokenCases | None, further: Further) -> Reason | None:
@@ -160,9 +177,7 @@ def _day_of_baseline(reports: Reports) -> str | None:
     return at[: len("2026-01-31")] if at else None
 
 
-def _judge(
-    watch: Watch, further: Further, reports: Reports, terms: Terms, *, mean: str
-) -> BrokenCases:
+def _judge(watch: Watch, further: Further, reports: Reports, terms: Terms) -> BrokenCases:
     """Return what became of all suspects and required cases."""
     down = is_down(watch, further)
     before = texts_of(reports.baseline) if reports.baseline else None
@@ -183,7 +198,7 @@ def _judge(
         samples=watch.samples,
         asked=further.asked,
         cases=tuple(sorted(cases, key=lambda case: _ORDER.index(case.state))),
-        mean=mean,
+        mean="",
         since=_since(reports, terms),
         main_changed=_has_main_changed(reports, further),
         warnings=tuple(warnings),
@@ -282,7 +297,7 @@ class _Writer:
         """Return the record of a case."""
         name, key, now = pair.sample_id, pair.metric, self.now
         rows = self.reports.side.rows_by_id[name]
-        text, reason = self._last_wrong(pair, rows)
+        text, reason, others = self._last_wrong(pair, rows)
         old = self._right_row(pair)
         return BrokenCase(
             sample_id=name,
@@ -297,20 +312,23 @@ class _Writer:
             baseline_answer=self.before.answer(old) if self.before and old is not None else None,
             answer=text,
             reason=reason,
+            reason_in=others,
             no_answer=pair.is_lost and text is None,
         )
 
-    def _last_wrong(self, pair: Pair, rows: Rows) -> tuple[str | None, str | None]:
-        """Return the last wrong answer and why it is wrong; without an answer, why there is none."""
+    def _last_wrong(
+        self, pair: Pair, rows: Rows
+    ) -> tuple[str | None, str | None, Mapping[str, str]]:
+        """Return the last wrong answer and why it is wrong, also in other languages; without an answer, why so."""
         key = pair.metric
         for answer in reversed(self.further.to(pair.sample_id)):
             if answer.outcomes.get(key) is Outcome.WRONG:
-                return answer.text, answer.reasons.get(key)
+                return answer.text, *reason_of(answer.scores.get(key))
         for row, outcome in reversed([*zip(rows, pair.own, strict=False)]):
             if outcome is Outcome.WRONG:
-                return self.now.answer(row), self.now.reason(row, key)
+                return self.now.answer(row), *self.now.reason(row, key)
         failures = self.now.columns.failures.items()
-        return None, next((why for why, lost in failures if rows[-1] in lost), None)
+        return None, next((why for why, lost in failures if rows[-1] in lost), None), {}
 
     def _right_row(self, pair: Pair) -> int | None:
         """Return a row of the baseline that shows a good answer, the best scored one."""

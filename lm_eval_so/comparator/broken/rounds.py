@@ -7,6 +7,7 @@ from typing import Literal
 from lm_eval_so.comparator.broken.watch import OF_MAIN, Outcome, Pair, Watch
 from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.core.records.score import Score
 
 State = Literal["open", "must", "proven", "unproven", "slip", "passed"]
 
@@ -27,8 +28,8 @@ class Answer:
     outcomes: Mapping[str, Outcome]
     """Outcome by metric."""
     text: str | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    """Reasons of its scores, by metric."""
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    """Scores with a reason, by metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

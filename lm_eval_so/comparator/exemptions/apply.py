@@ -10,7 +10,7 @@ from datetime import date
 from typing import Final
 
 from lm_eval_so.comparator.effect.finding import Finding, shape_of
-from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
+from lm_eval_so.comparator.exemptions.files import Entry, Exceptions, with_our_ids
 from lm_eval_so.comparator.pairing import Reports, Rows, Side, pair_sides
 from lm_eval_so.core.records.changes import Exemption
 from lm_eval_so.core.records.changes import ExemptionState as State
@@ -104,6 +104,8 @@ class Exemptions:
 
     def __init__(self, exceptions: Exceptions, reports: Reports, day: date) -> None:
         has_entries = bool(exceptions.quarantine or exceptions.accept)
+        if has_entries and reports.baseline:
+            exceptions = with_our_ids(exceptions, reports.baseline.samples)
         self._reports = reports
         self._names = _names_of(reports, with_samples=has_entries)
         self._quarantine = _hold(exceptions.quarantine, self._names, day)

@@ -1,6 +1,7 @@
 """The quarantine and accept files: exemptions from the gate for a while."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -14,6 +15,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.problems import config_problems
 from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.config.yaml_lines import Located, parse_yaml
+from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import ConfigError, InputError, Problem, Where
 
@@ -52,6 +54,31 @@ class Exceptions:
 
     quarantine: tuple[Entry, ...] = ()
     accept: tuple[Entry, ...] = ()
+
+
+def with_our_ids(exceptions: Exceptions, samples: Columns) -> Exceptions:
+    """Return entries by our ids where they name a sample by the user's own id.
+
+    Args:
+        exceptions: Entries of the quarantine and accept files.
+        samples: Samples of the baseline. Only what it says of own ids counts: a change that renames
+            its samples moves no entry. An own id of several samples, or one that is also an id of
+            ours, stands for none.
+    """
+    own, ours = samples.own_ids, {nfc(name) for name in samples.ids}
+    times = Counter(map(nfc, own.values()))
+    by_own = {nfc(ref): name for name, ref in own.items()}
+
+    def renamed(entry: Entry) -> Entry:
+        name = nfc(entry.sample_id or "")
+        is_own = times[name] == 1 and name not in ours
+        return replace(entry, sample_id=by_own[name]) if is_own else entry
+
+    return replace(
+        exceptions,
+        quarantine=tuple(map(renamed, exceptions.quarantine)),
+        accept=tuple(map(renamed, exceptions.accept)),
+    )
 
 
 def read_exceptions(config: Config, *, day: date) -> Exceptions:

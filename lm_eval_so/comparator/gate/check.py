@@ -58,8 +58,12 @@ def refuse_gate(
 
 
 def gates_by_default(summary: MetricSummary) -> bool:
-    """Return whether a metric gates if the config names none: its range is closed, and not wording."""
-    return summary.kind in _CLOSED and not summary.measures_overlap
+    """Return whether a metric gates if the config names none.
+
+    Its range is closed, it does not measure wording, and no other metric of the report sums it up.
+    """
+    is_summed_up = "part_of" in summary.definition
+    return summary.kind in _CLOSED and not (summary.measures_overlap or is_summed_up)
 
 
 def _problems(

@@ -34,7 +34,7 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
     Reason,
 )
-from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.enums import Language, Verdict
 
 _PASSES = frozenset({Verdict.PASS, Verdict.IMPROVED})
 
@@ -82,16 +82,23 @@ class Decision:
         return to_ask_again(self.judged)
 
     def records(
-        self, sentences: Mapping[str, str], *, cost_per_sample: float | None
+        self,
+        sentences: Mapping[str, Mapping[str, str]],
+        language: Language,
+        *,
+        cost_per_sample: float | None,
     ) -> dict[str, MetricComparison]:
         """Return the record of every metric, the deciding ones first.
 
         Args:
-            sentences: Sentences of each metric.
+            sentences: Sentences of each metric, in every language.
+            language: Language of the comparison.
             cost_per_sample: Price of a sample in US dollars, if it is known.
         """
         return {
-            key: metric_record(metric, sentence=sentences[key], cost_per_sample=cost_per_sample)
+            key: metric_record(
+                metric, language, sentence=sentences[key], cost_per_sample=cost_per_sample
+            )
             for key, metric in self.judged.items()
         }
 

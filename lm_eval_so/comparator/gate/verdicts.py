@@ -11,7 +11,7 @@ from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.comparison import AskedAgain, MetricComparison, Reason
-from lm_eval_so.core.records.enums import Policy, Verdict
+from lm_eval_so.core.records.enums import Language, Policy, Verdict
 from lm_eval_so.core.stats.multiple import holm
 from lm_eval_so.errors import ExitCode
 
@@ -261,13 +261,18 @@ def _blocks(verdict: Verdict, code: Code | None, gate: GateSection) -> bool:
 
 
 def metric_record(
-    metric: Judged, *, sentence: str, cost_per_sample: float | None
+    metric: Judged,
+    language: Language,
+    *,
+    sentence: Mapping[str, str],
+    cost_per_sample: float | None,
 ) -> MetricComparison:
     """Return the record of a decided metric.
 
     Args:
         metric: Decided metric.
-        sentence: Sentences of the metric.
+        language: Language of the comparison.
+        sentence: Sentences of the metric, in every language.
         cost_per_sample: Price of a sample in US dollars, if it is known.
     """
     finding, change, limits = metric.finding, metric.finding.interval, metric.finding.limits
@@ -301,7 +306,8 @@ def metric_record(
         asked_again=_asked_again(finding),
         stability=finding.stability,
         warnings=metric.warnings,
-        sentence=sentence,
+        sentence=sentence[language],
+        sentence_in=sentence,
     )
 
 

@@ -1,7 +1,7 @@
 """The run's verdict in plain sentences, the deciding metrics' first."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.gate.decide import Decision
 from lm_eval_so.comparator.gate.verdicts import Judged
@@ -12,7 +12,7 @@ from lm_eval_so.comparator.sentences.metric import metric_sentence, slice_senten
 from lm_eval_so.comparator.slices.compare import Slices
 from lm_eval_so.core.records.comparison import AnchorComparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.phrases import anchor_sentence, rounds_sentence
 
@@ -25,9 +25,9 @@ _SHARED = frozenset({Verdict.ERROR, Verdict.INCOMPARABLE})
 class Worded:
     """A decision in words."""
 
-    sentence: str
-    """Sentences of the run."""
-    metrics: Mapping[str, str]
+    sentence: Wording
+    """Sentences of the run, in every language."""
+    metrics: Mapping[str, Wording]
     """Sentences of each metric."""
     cost_per_sample: float | None
     """Price of a sample in US dollars, if it is known."""
@@ -82,25 +82,38 @@ def word_run(
     reports: Reports,
     slices: Slices,
     *,
-    language: Language,
     no_baseline: Reason | None = None,
 ) -> Worded:
-    """Put a decision into words.
+    """Put a decision into words, in every language.
 
     Args:
         decision: Decided metrics and run.
         reports: Candidate and baseline, paired.
         slices: Slices of the comparison.
-        language: Language of the sentences.
         no_baseline: Reason why no baseline could be read; said first, whatever the verdict.
     """
     judged = decision.judged
-    setting = Setting(
-        language=language,
+    usual = Setting(
+        language=Language.EN,
         alpha=reports.alpha,
         cost_per_sample=reports.candidate.cost.price_per(len(reports.side.rows_by_id)),
         has_anchor=any(metric.anchor is not None for metric in judged.values()),
     )
+    runs = {
+        language.value: _run(decision, reports, slices, replace(usual, language=language))
+        for language in Language
+    }
+    return Worded(
+        sentence={key: _sentence(run, decision, reports, no_baseline) for key, run in runs.items()},
+        metrics={
+            key: {language: run.sentences[key] for language, run in runs.items()} for key in judged
+        },
+        cost_per_sample=usual.cost_per_sample,
+    )
+
+
+def _run(decision: Decision, reports: Reports, slices: Slices, setting: Setting) -> _Run:
+    judged = decision.judged
     texts = {key: metric_texts(key, metric, setting) for key, metric in judged.items()}
     sentences = {
         key: metric_sentence(metric, texts[key], slices.worst.get(key))
@@ -113,7 +126,7 @@ def word_run(
             for key, metric in judged.items()
             if metric.is_by_anchor
         }
-    run = _Run(
+    return _Run(
         verdict=decision.verdict,
         gating={key: metric for key, metric in judged.items() if metric.gating},
         sentences=sentences,
@@ -122,20 +135,21 @@ def word_run(
             for key, worst in slices.worst.items()
             if judged[key].gating
         },
-        language=language,
+        language=setting.language,
     )
+
+
+def _sentence(run: _Run, decision: Decision, reports: Reports, no_baseline: Reason | None) -> str:
     if decision.verdict is Verdict.INCOMPARABLE and reports.baseline is None:
         parts = _without_baseline(run, no_baseline)
     else:
         parts = [_why(run, no_baseline)] if no_baseline else []
         parts += _verdict_sentences(run) if run.gating else []
     if not run.gating:
-        parts.append(_nothing_judged(run, judged))
+        parts.append(_nothing_judged(run, decision.judged))
     if decision.terms.rounds is not None:
-        parts.append(rounds_sentence(decision.terms.rounds, language))
-    return Worded(
-        sentence=" ".join(parts), metrics=sentences, cost_per_sample=setting.cost_per_sample
-    )
+        parts.append(rounds_sentence(decision.terms.rounds, run.language))
+    return " ".join(parts)
 
 
 def _verdict_sentences(run: _Run) -> list[str]:
@@ -149,12 +163,20 @@ def _verdict_sentences(run: _Run) -> list[str]:
             parts.append(run.say("all_pass", {"m": count(len(run.gating))}))
         return parts + [text for key, text in run.where.items() if key != deciding[0]][:1]
     shown = _shown(run, deciding)
-    parts = [run.sentences[key] for key in shown]
+    parts = [*_ends_once([run.sentences[key] for key in shown])]
     if rest := ", ".join(key for key in deciding if key not in shown):
         parts.append(run.say("and_more", {"metrics": rest}))
     if not any(key in shown for key in run.where):
         parts += list(run.where.values())[:1]
     return parts
+
+
+def _ends_once(sentences: Sequence[str]) -> Iterator[str]:
+    """Yield the sentences of metrics; what several end with, as too few cases, is said by the last of them."""
+    ends = [text.partition(". ")[2] for text in sentences]
+    for place, text in enumerate(sentences):
+        is_repeated = ends[place] and ends[place] in ends[place + 1 :]
+        yield f"{text.partition('. ')[0]}." if is_repeated else text
 
 
 def _without_baseline(run: _Run, no_baseline: Reason | None) -> list[str]:

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 from lm_eval_so.comparator.pairing import Reports
-from lm_eval_so.core.records.report import NO_VALUE, Columns, keep_largest
+from lm_eval_so.core.records.report import Columns
+from lm_eval_so.core.records.slice_values import NO_VALUE, keep_largest
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 

@@ -77,9 +77,8 @@ class GateSection(Section):
     must: MustSection | None = Field(default_factory=MustSection)
     """Required cases; null: none."""
     control: Literal["cases", "off"] = "cases"
-    """Whether `ci` asks main's configuration, too, about cases that stay wrong, where that is possible:
-    if it fails today as well, the provider changed. This key and the next count as they stand in the
-    base commit."""
+    """Whether `ci` also asks main's configuration about cases that stay wrong, where that is possible:
+    if it fails today as well, the provider changed. This key and the next are read from the base commit."""
     control_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     """Address of main's deployment, for a chatbot of your own: another address may be that of the pull
     request's code, so main's configuration is not asked there."""

@@ -174,7 +174,10 @@ def _no_config(path: Path) -> ConfigError:
         what = f"{path} is a folder, not a config file"
         return ConfigError(what, hint=f"name the file in it, as {path / CONFIG_FILE}")
     close = nearest(path.name, sorted(_yaml_files(path.parent)))
-    hint = "lm-eval-so init FOLDER writes one from your files; or name it by -c FILE"
+    hint = (
+        "lm-eval-so init FILE --url URL writes one from your questions or documents and your chatbot; "
+        "or name it by -c FILE"
+    )
     if close:
         hint = f"did you mean {path.parent / close}? Name it by -c FILE"
     return ConfigError(f"no config file {path}", hint=hint)

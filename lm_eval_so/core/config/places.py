@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.files import read_bytes
-from lm_eval_so.core.records.enums import ReportFormat
+from lm_eval_so.core.records.enums import ReportCases, ReportFormat
 
 ReadFile = Callable[[Path], bytes | None]
 """Reader of a file, as in another commit; None if it is not there."""
@@ -70,6 +70,9 @@ class ReportSection(Section):
     scores.csv, a row for each answer."""
     examples: int = Field(default=20, ge=0)
     """Number of cases shown in full."""
+    cases: ReportCases = ReportCases.CHANGED
+    """Cases in report.html: all that changed, failed or have no score and a sample of the rest, so that the
+    file stays under 5 MB; or all."""
     by: list[str] = Field(default_factory=list)
     """Metadata keys for slices."""
     answers: Literal["full", "hash", "none"] = "full"

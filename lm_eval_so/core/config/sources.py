@@ -22,13 +22,13 @@ def _usual_mix() -> dict[QuestionType, int]:
 
 
 class PiiSection(Section):
-    """Personal data in sources: addresses of mail, numbers of phones, cards and people, secret keys."""
+    """Personal data in sources: email addresses, numbers of phones, cards and people, secret keys."""
 
     action: Literal["placeholder", "drop", "off"] = "placeholder"
-    """placeholder puts `[PHONE_1]` in its place before anything is stored or asked, drop leaves out the record or
-    the paragraph, off keeps it, in files and requests alike."""
+    """placeholder replaces it by `[PHONE_1]` before anything is stored or asked, drop leaves out the record or the
+    paragraph, off keeps it in files and requests."""
     allow: list[str] = Field(default_factory=list)
-    """Numbers and addresses that are no personal data, as those of your own help desk."""
+    """Numbers and addresses that are not personal data, such as those of your own help desk."""
 
 
 class CleanSection(Section):
@@ -57,7 +57,7 @@ class SynthesiseSection(Section):
     per_chunk: int = Field(default=2, ge=1, le=20)
     """Most tests of one type from one passage."""
     check: bool = True
-    """Whether every question is held against all documents by `check_backend`."""
+    """Whether `check_backend` checks every question against all documents."""
     window: int = Field(default=24_000, ge=2_000)
     """Most characters of the documents in one request of the check; less for models of short context."""
 
@@ -77,7 +77,7 @@ class SourceSection(Section):
     """File, folder with all below it, or glob; or several. Relative to the config file."""
     use: Literal["samples", "documents"] | None = Field(default=None, alias="as")
     """Use of the files: their rows are samples, or they are documents to write tests from. Default: each
-    file tells it by what stands in it."""
+    file's content decides."""
     format: (
         Literal[
             "csv", "tsv", "jsonl", "json", "yaml", "kakaotalk", "otlp",
@@ -102,12 +102,12 @@ class SourceSection(Section):
     """Part of a conversation that becomes a test: its last or first question, each question, or all of the
     user's turns as a scripted scenario."""
     staff: list[str] = Field(default_factory=list)
-    """Names of those who answer, as a KakaoTalk export has them; the others who speak are users. No name gets
-    into a dataset: further spellings may stand here, too."""
+    """Names of the people who answer, as a KakaoTalk export spells them; everyone else is a user. No name gets
+    into a dataset, so list other spellings, too."""
     gap_minutes: int = Field(default=60, ge=1)
     """Minutes without a line after which a KakaoTalk export begins a new conversation."""
     sample: int | None = Field(default=None, ge=1)
-    """Most tests to take, half of them by how often they were asked; default: all."""
+    """Most tests to take, half of them the questions asked most often; default: all."""
     license: str | None = None
     """License of the source, written into its samples."""
     selector: str | None = None
@@ -115,7 +115,7 @@ class SourceSection(Section):
     headings: list[str] = Field(default_factory=list)
     """Regular expressions of headings in TXT, PDF, DOCX and HWPX documents, the highest first."""
     sheets: list[str] = Field(default_factory=list)
-    """Sheets of a workbook to read, hidden ones too; default: all that are visible; of samples those with the
+    """Sheets of a workbook to read, even hidden ones; default: all visible ones; for samples, those with the
     columns of the first."""
     header_row: int | None = Field(default=None, ge=1)
     """Row of a workbook's sheets that names the columns; default: found."""
@@ -124,8 +124,8 @@ class SourceSection(Section):
     context: Literal["given", "gold"] | None = None
     """Use of the passages of SQuAD and promptfoo: given to the chatbot, or evidence alone; default: given."""
     supersedes: list[str] = Field(default_factory=list)
-    """Files of older documents among the sources that these take the place of: no test is written from them, but
-    `superseded` ones about what has changed."""
+    """Files of older documents among the sources that these replace: the only tests written from them are
+    `superseded` ones, about what has changed."""
 
     @property
     def may_hold_documents(self) -> bool:

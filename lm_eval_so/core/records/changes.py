@@ -33,10 +33,20 @@ class ChangedCase:
     candidate_answer: str | None
     reason: str | None = None
     """Reason for the score of the candidate's answer."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code."""
     ref: str | None = None
     """The user's own id."""
     again: tuple[int, int] | None = None
     """Further answers: (worse again, asked)."""
+
+
+@record
+class RewordedCase:
+    """A sample whose score stayed as it was, with an answer that the baseline did not give."""
+
+    sample_id: str
+    baseline_answer: str
 
 
 @record

@@ -14,6 +14,7 @@ from lm_eval_so.core.records.changes import (
     FlakyCase,
     Lost,
     MainFell,
+    RewordedCase,
     SliceComparison,
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
@@ -128,6 +129,8 @@ class MetricComparison:
     warnings: tuple[Reason, ...] = ()
     sentence: str
     """The verdict in one plain sentence."""
+    sentence_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence in every language, by its code."""
 
 
 @record
@@ -155,6 +158,8 @@ class BrokenCase:
     """Last wrong answer; null if there was none at all."""
     reason: str | None = None
     """Reason of that answer's score; of a case without an answer the cause, as "HTTP 500"."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code."""
     no_answer: bool = False
     """Whether the case gets no answer any more."""
 
@@ -175,6 +180,8 @@ class BrokenCases:
     """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
     mean: str
     """The verdict of the mean alone, in one plain sentence."""
+    mean_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence on the mean in every language, by its code."""
     since: str | None = None
     """Day of the baseline, YYYY-MM-DD, in a scheduled comparison: nobody here changed the chatbot since."""
     main_changed: bool = False
@@ -301,6 +308,8 @@ class Comparison:
     """Exit code of the verdict under the configured policy: 0, 1 or 3."""
     sentence: str
     """The verdict in one plain sentence."""
+    sentence_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence in every language, by its code."""
     reasons: tuple[Reason, ...]
     """Reason codes of the verdict of the run."""
     metrics: Mapping[str, MetricComparison]
@@ -310,6 +319,8 @@ class Comparison:
     of proven worse slices come first, in the order of `slices`; then by size of the drop."""
     changed_samples: tuple[int, int] | None = None
     """Samples that got worse and better by any gating metric, also those not in `changed`."""
+    reworded: tuple[RewordedCase, ...] = ()
+    """Cases whose score did not change while the answer did, at most 2,000, in dataset order."""
     slices: tuple[SliceComparison, ...] = ()
     """The first 50 slices: proven worse, proven better, then by evidence, small slices last."""
     slices_tested: int = 0

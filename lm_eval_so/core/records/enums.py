@@ -112,6 +112,13 @@ class ReportFormat(StrEnum):
         return fixed.get(self, f"{stem}.{self.value}")
 
 
+class ReportCases(StrEnum):
+    """Cases that an HTML report holds."""
+
+    CHANGED = "changed"
+    ALL = "all"
+
+
 class Language(StrEnum):
     """Languages of reports and comments."""
 

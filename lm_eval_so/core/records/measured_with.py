@@ -57,6 +57,8 @@ class OwnVerdict:
     verdict: Verdict
     exit_code: int
     sentence: str
+    sentence_in: Mapping[str, str] = field(default_factory=dict)
+    """The sentence in every language, by its code."""
     not_asked: tuple[str, ...] = ()
     """Metrics that it defines anew: they were measured as the base defines them."""
 

@@ -1,25 +1,17 @@
 """`lm-eval-so/report/1`: the scores and figures of a run, with everything that a comparison needs."""
 
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Final, Literal, Self, TypeVar
+from typing import Literal, Self
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
-
-S = TypeVar("S", bound=Sequence[int])
-NO_VALUE: Final = "(none)"
-"""Name of the slice of samples without a value."""
-OTHER_VALUES: Final = "(other)"
-"""Name of the slice of samples with a rare value."""
-_MOST_VALUES = 30
 
 
 @record
@@ -140,7 +132,7 @@ class Case:
     expected: str | None
     answer: str | None
     reason: str
-    """Reason in one line."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
     scores: tuple[Score, ...]
     tags: tuple[str, ...] = ()
     language: str | None = None
@@ -149,8 +141,8 @@ class Case:
 
     def without_texts(self) -> Self:
         """Return the case without question, expected text, answer and reasons."""
-        scores = tuple(score.without_texts() for score in self.scores)
-        return replace(self, input="", expected=None, answer=None, reason="", scores=scores)
+        bare = replace(self, input="", expected=None, answer=None, reason="", reason_in={})
+        return replace(bare, scores=tuple(score.without_texts() for score in self.scores))
 
 
 @record
@@ -209,8 +201,6 @@ class JudgeHealth:
     """Rows without a verdict, by reason code."""
     labels: Mapping[str, int]
     """Rows by label."""
-    injection_flags: int
-    """Answers that seem to instruct the judge."""
     unknown_rate: float | None = None
     """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None
@@ -255,6 +245,18 @@ class Labels:
 
 
 @record
+class SourcePlace:
+    """Place in a file that a sample is from."""
+
+    file: str
+    """Path relative to the config file, with forward slashes."""
+    at: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Sheet, page, row, line or path in the file, as far as they are known; counted from 1."""
+    quote: str | None = None
+    """Start of the passage that its answer rests on, at most 300 characters; null if it has none."""
+
+
+@record
 class Columns:
     """Parallel columns, one entry per sample and repeat, in dataset order."""
 
@@ -280,6 +282,10 @@ class Columns:
     """Positions of rows without an answer, by cause, as "HTTP 500"."""
     tags: tuple[tuple[str, ...], ...] | None = None
     languages: tuple[str | None, ...] | None = None
+    references: tuple[tuple[str, ...], ...] | None = None
+    """Reference answers beside the expected one; null if no sample has one."""
+    sources: tuple[SourcePlace | None, ...] | None = None
+    """Places that the samples are from; null if none is known."""
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """Labels of further slices: length, and the metadata keys of `report.by`."""
 
@@ -362,7 +368,7 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
+            (name, shown_number(each.mean), shown_span(each.ci95), str(each.sample_count))
             for name, each in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
@@ -371,30 +377,23 @@ class EvaluationReport:
     def _caption(self) -> str:
         return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
 
+    @property
+    def answer_texts(self) -> tuple[str | None, ...] | None:
+        """Answers of the rows; None if the report keeps none, or only their digests."""
+        kept = self.experiment.evaluator_config.get("report")
+        are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
+        return None if are_digests else self.samples.answers
+
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
-        columns = replace(self.samples, inputs=None, expected=None, answers=None)
+        places = self.samples.sources
+        columns = replace(
+            self.samples,
+            inputs=None,
+            expected=None,
+            answers=None,
+            references=None,
+            sources=places and tuple(each and replace(each, quote=None) for each in places),
+        )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
-
-
-def _span(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"
-
-
-def keep_largest(
-    by_value: Mapping[str, S], size: Callable[[S], int] = len
-) -> "dict[str, S | array[int]]":
-    """Keep the 30 most frequent values, and join the rest as `OTHER_VALUES`.
-
-    Args:
-        by_value: Places of rows or samples, ascending, by value.
-        size: Function that returns the number of rows or samples at some places.
-    """
-    if len(by_value) <= _MOST_VALUES:
-        return dict(by_value)
-    named = by_value.keys() - {OTHER_VALUES}  # a value may call itself that
-    ordered = sorted(named, key=lambda value: (-size(by_value[value]), value))
-    kept = {value: by_value[value] for value in ordered[:_MOST_VALUES]}
-    rest = {place for value in by_value.keys() - kept.keys() for place in by_value[value]}
-    return {**kept, OTHER_VALUES: array("L", sorted(rest))}

@@ -246,6 +246,8 @@ class RunInfo:
     """Checkout that `ci` measured, without the cache; null for other runs."""
     judged_at: str | None = None
     """Time of the verdict of `ci` on these answers."""
+    broken: int | None = None
+    """Cases that broke for good by that verdict, so that another chatbot than the baseline's answered."""
     put_aside_at: str | None = None
     """Time when `ci` set the run aside, to ask again."""
 

@@ -26,6 +26,9 @@ class JudgeVote:
     """Reason code without a vote: judge_invalid, judge_refused, judge_error, judge_unknown or
     judge_budget."""
     reason: str | None = None
+    """Words of the judge, in its own language, or what the metric makes of them."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code; empty if a judge wrote it."""
     evidence: tuple[str, ...] = ()
     model: str | None = None
     calls: int = 0
@@ -49,6 +52,8 @@ class Score:
     label: str | None = None
     reason: str | None = None
     """One line for people."""
+    reason_in: Mapping[str, str] = field(default_factory=dict)
+    """The reason in every language, by its code; empty if a judge or a plugin wrote it."""
     code: str | None = None
     """Reason code: always set if unscored; set if scored by a named rule."""
     vacuous: bool = False
@@ -61,6 +66,6 @@ class Score:
 
     def without_texts(self) -> Self:
         """Return the score without what a metric or a judge says of the answer; a judge's label stays."""
-        votes = tuple(replace(vote, reason=None, evidence=()) for vote in self.judge)
+        votes = tuple(replace(vote, reason=None, reason_in={}, evidence=()) for vote in self.judge)
         label = self.label if self.judge else None
-        return replace(self, label=label, reason=None, details={}, judge=votes)
+        return replace(self, label=label, reason=None, reason_in={}, details={}, judge=votes)

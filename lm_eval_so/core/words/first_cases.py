@@ -15,7 +15,7 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     advice,
@@ -33,12 +33,12 @@ MOST_FIRST: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstCase:
-    """A case that got worse: what was asked, what was right, what is wrong, and why."""
+    """A case that got worse, or in a first run is wrong: what was asked, what was right, what is wrong, and why."""
 
     sample_id: str
     ref: str | None
     """The user's own id."""
-    state: Literal["must", "proven", "unproven", "worse"]
+    state: Literal["must", "proven", "unproven", "worse", "low"]
     question: str | None
     expected: str | None
     was: str
@@ -51,6 +51,10 @@ class FirstCase:
     """Reasons for the wrong answer: the metrics that give it, after commas, and its text."""
     notes: tuple[str, ...] = ()
     """Sentences on how sure this is."""
+    right_before: tuple[int, int] | None = None
+    """Answers of the baseline: (right, all); None if they cannot be counted."""
+    right_now: tuple[int, int] | None = None
+    """Answers of the candidate: (right, all)."""
 
     @property
     def name(self) -> str:
@@ -138,6 +142,8 @@ def _broken(
         answer=case.answer,
         reasons=((case.metric, case.reason),) if case.reason and not case.no_answer else (),
         notes=tuple(case_notes(case, broken, language)),
+        right_before=case.baseline,
+        right_now=None if case.no_answer else (of - wrong, of),
     )
 
 
@@ -159,6 +165,8 @@ def _changed(
         answer=first.candidate_answer,
         reasons=tuple(_reasons(same)),
         notes=tuple(_again(same, language)),
+        right_before=_counted(before, metrics),
+        right_now=_counted(now, metrics),
     )
 
 
@@ -179,14 +187,29 @@ def _values(
 ) -> Iterator[str]:
     """Yield each score as people read it: right or wrong where it can be nothing else."""
     for key, value in scores:
-        metric = metrics.get(key)
-        is_plain = metric is not None and metric.kind is MetricKind.BINARY and value in {0.0, 1.0}
-        if metric is not None and is_plain:
-            is_right = (value == 1.0) is (metric.direction is Direction.HIGHER)
+        is_right = _is_right(metrics.get(key), value)
+        if is_right is not None:
             told = say(f"cases.{'right' if is_right else 'wrong'}", language)
             yield told if len(scores) == 1 else f"{key} {told}"
         else:
             yield f"{key} {value:.3g}"
+
+
+def _is_right(metric: MetricComparison | None, value: float) -> bool | None:
+    """Return whether a score says right or wrong; None if it may say something in between."""
+    if metric is None or metric.kind is not MetricKind.BINARY or value not in {0.0, 1.0}:
+        return None
+    return (value == 1.0) is (metric.direction is Direction.HIGHER)
+
+
+def _counted(
+    scores: Sequence[tuple[str, float]], metrics: Mapping[str, MetricComparison]
+) -> tuple[int, int] | None:
+    """Return the right answers of one that was asked once, if only one metric judges it."""
+    (key, value), *others = scores
+    metric = metrics.get(key)
+    is_right = None if others or (metric and metric.stability) else _is_right(metric, value)
+    return None if is_right is None else (int(is_right), 1)
 
 
 def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
@@ -200,15 +223,67 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
 
 
+def low_cases(
+    comparison: Comparison, report: EvaluationReport | None, language: Language
+) -> tuple[FirstCase, ...]:
+    """Return the first cases that score low or have no answer, in a first run, as no baseline tells which got worse.
+
+    A report without texts shows none. Cases with an id of the user's come before the others and their twins.
+
+    Args:
+        comparison: Verdict and its evidence.
+        report: Candidate's report, if it is at hand.
+        language: Language of the texts.
+    """
+    if report is None or not _is_first(comparison):
+        return ()
+    own = report.samples.own_ids
+    shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
+    known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
+    names = {*own.values()}
+
+    def is_twin(case: Case) -> bool:
+        name = own.get(case.sample_id)  # that of a twin is its base's, with the kind
+        return name is None or name.rpartition(" (")[0] in names
+
+    known.sort(key=is_twin)  # stable
+    return tuple(_low(each, own.get(each.sample_id), language) for each in known[:MOST_FIRST])
+
+
+def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
+    failed = [score for score in case.scores if score.metric in case.failed]
+    if case.kind == "infrastructure" or not failed:
+        now = case.reason
+    elif all(score.passed is False for score in failed):
+        now = say("cases.wrong", language)
+    else:
+        now = ", ".join(
+            f"{each.metric} {each.value:.3g}" for each in failed if each.value is not None
+        )
+    return FirstCase(
+        sample_id=case.sample_id,
+        ref=ref,
+        state="low",
+        question=case.input,
+        expected=case.expected,
+        was="",
+        now=now,
+        baseline_answer=None,
+        answer=case.answer,
+        reasons=tuple((each.metric, each.reason) for each in failed if each.reason),
+    )
+
+
+def _is_first(comparison: Comparison) -> bool:
+    """Return whether there is no baseline yet; where one cannot be read, what is missing comes first."""
+    return comparison.baseline.source == "none" and comparison.baseline.reason is None
+
+
 def look_first(
     comparison: Comparison, report: EvaluationReport | None, language: Language
 ) -> Iterator[str]:
-    """Yield which cases score low or have no answer, in a first run, as no baseline tells which got worse.
-
-    Where a baseline should be and cannot be read, what is missing comes first.
-    """
-    baseline = comparison.baseline
-    if report is None or baseline.source != "none" or baseline.reason is not None:
+    """Yield how many cases score low or have no answer, in a first run; and which, if no text of them is there."""
+    if report is None or not _is_first(comparison):
         return
     low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
     if low:
@@ -216,7 +291,8 @@ def look_first(
         ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
         of = len({*report.samples.ids})
         figures = {"n": count(len(low)), "of": count(of), "ids": ids}
-        yield say("report.look_first", language, figures)
+        is_shown = bool(low_cases(comparison, report, language))
+        yield say("report.low" if is_shown else "report.look_first", language, figures)
 
 
 def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:

@@ -19,7 +19,7 @@ from lm_eval_so.core.words.broken_cases import (
     slipped,
 )
 from lm_eval_so.core.words.formats import MetricFigures, count
-from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
+from lm_eval_so.core.words.phrases import lost_headline, problem_in, problem_sentence
 from lm_eval_so.core.words.rules_text import own_rules_headline
 from lm_eval_so.core.words.verdict_names import (
     ANCHOR,
@@ -88,7 +88,7 @@ def headline_of(
 
 def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     """Return the headline of a run that has no comparison at all; its remark is what else is known."""
-    found = _unmeasured(problem.what, language)
+    found = _unmeasured(problem_in(_plain(problem.what), language), language)
     is_whole = len(problem.what) <= _LONGEST_WHY  # a longer cause is cut where the line is shown
     rest = replace(problem, what="") if is_whole else problem
     return replace(found, remark=problem_sentence(rest, language))
@@ -333,7 +333,8 @@ class _Told:
     def _error(self) -> Headline:
         for reason in self.comparison.reasons:
             if reason.code == UNMEASURED:
-                return _unmeasured(str(reason.figures.get("what", "")), self.language)
+                why = _plain(str(reason.figures.get("what", "")))
+                return _unmeasured(problem_in(why, self.language), self.language)
         for metric in self.deciding.values():
             if metric.reason == "error_rate":
                 before, now = metric.missing

@@ -1,9 +1,16 @@
-"""Phrases made of records: the age of answers, lost answers, exemptions, problems, the anchor."""
+"""Phrases made of records: the age of answers, lost answers, exemptions, problems, the anchor.
+
+An error says in English what is wrong and what to do, wherever it is raised, as the terminal shows it. Where it
+stands in something written in another language, its message is recognised by its English wording and
+worded anew, with the same names and figures. What has no wording here, as a message of an endpoint or a
+plugin, is a quotation.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache, lru_cache
 
 from lm_eval_so.core.clock import RECENT, parse_time
 from lm_eval_so.core.records.asked_rounds import Rounds
@@ -18,7 +25,7 @@ from lm_eval_so.core.records.comparison import (
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words import say, texts
+from lm_eval_so.core.words import Wording, in_each, say, texts
 from lm_eval_so.core.words.formats import count, reason_figures, score
 from lm_eval_so.errors import Problem
 
@@ -31,6 +38,18 @@ _WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_s
 """Reasons of the anchor that have a text of their own."""
 _CONTENT_ID = re.compile(r"s[0-9a-f]{16}")
 """Id made by `generate`, meaningless to people."""
+_OF_MESSAGES = ("problems.", "events.")
+"""Topics of messages: those of errors, and lines on progress."""
+_FOREIGN = "problems.foreign"
+_SLOT = re.compile(r"\{(\w+)\}")
+_NOUN = re.compile(r"\{(\w+):([^/}]+)/([^}]+)\}")
+"""Slot of a number with its noun, for one and for many."""
+_JOINT = "; "
+"""Joint of two messages, as of two pieces of advice."""
+_OF_SEVERAL = frozenset({"message"})
+"""Slots that may hold several messages."""
+_KEPT = 1024
+"""Most messages whose wording is kept."""
 
 
 def answers_text(report: EvaluationReport, language: Language) -> str | None:
@@ -128,10 +147,109 @@ def unmeasured_sentence(problem: Problem, language: Language) -> str:
 
 def problem_sentence(problem: Problem, language: Language) -> str:
     """Return a sentence on a problem: what, where and advice, as far as it says so."""
-    what = " · ".join(filter(None, (problem.what.rstrip("."), str(problem.where or ""))))
-    fix = say("comment.fix", language, {"hint": problem.hint}) if problem.hint else ""
+    said = problem_in(problem.what.rstrip("."), language)
+    what = " · ".join(filter(None, (said, str(problem.where or ""))))
+    hint = problem_in(problem.hint or "", language)
+    fix = say("comment.fix", language, {"hint": hint}) if hint else ""
     told = " ".join(filter(None, (f"{what}." if what else "", fix)))
     return " ".join(told.replace("`", "").split())  # as a terminal marks words
+
+
+def problem_in(message: str, language: Language) -> str:
+    """Return a message of an error in a language.
+
+    Args:
+        message: Message or advice as the error has it, in English.
+        language: Language of the text in which it will stand.
+    """
+    if language is Language.EN or not message:
+        return message
+    return _reworded(message, language) or _quoted(message, language)
+
+
+def problem_in_each(message: str) -> Wording:
+    """Return a message of an error in every language."""
+    return in_each(lambda language: problem_in(message, language))
+
+
+def event_in(text: str, language: Language) -> str:
+    """Return a line on the progress of a stage in a language, as far as its wording is known."""
+    if language is Language.EN or not text:
+        return text
+    return _reworded(text, language, quotes=False) or text
+
+
+@lru_cache(maxsize=_KEPT)  # rows fail alike
+def _reworded(message: str, language: Language, *, quotes: bool = True) -> str | None:
+    """Return a message in another language; None if no wording of it is known.
+
+    Args:
+        message: The message; it may be long, and anybody's.
+        language: The other language.
+        quotes: Whether a part without a wording is marked as a quotation.
+    """
+    for code, pieces in _wordings():
+        named = _slots(message, pieces)
+        if named is not None:
+            told = {key: _reworded(each, language) or each for key, each in named.items()}
+            return say(code, language, told)
+    first, joint, rest = message.partition(_JOINT)
+    known = [_reworded(each, language, quotes=quotes) for each in (first, rest)] if joint else []
+    if not any(known):
+        return None
+    parts = zip((first, rest), known, strict=True)
+    return ". ".join(told or (_quoted(part, language) if quotes else part) for part, told in parts)
+
+
+def _quoted(message: str, language: Language) -> str:
+    return say(_FOREIGN, language, {"text": message})
+
+
+def _slots(message: str, pieces: Sequence[str]) -> dict[str, str] | None:
+    """Return what stands in the slots of a wording; None if the message has another one.
+
+    Args:
+        message: The message.
+        pieces: Words of the wording and names of its slots in turn, words first and last.
+    """
+    first, last = pieces[0], pieces[-1]
+    if not message.startswith(first) or not message.endswith(last):
+        return None
+    found: dict[str, str] = {}
+    at, end, final = len(first), len(message) - len(last), len(pieces) - 1
+    for place in range(1, len(pieces), 2):
+        name, word = pieces[place], pieces[place + 1]
+        stop = end if place + 1 == final else message.find(word, at + 1, end)
+        text = message[at:stop]
+        if stop <= at or (_JOINT in text and name not in _OF_SEVERAL):
+            return None
+        found[name] = text
+        at = stop + len(word)
+    return found if final or message == first else None
+
+
+@cache
+def _wordings() -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the English wordings with their code, cut at their slots.
+
+    Those that begin with words of their own come first, then those with most of them.
+    """
+    found = [
+        (code, _SLOT.split(each))
+        for code, text in texts(Language.EN).items()
+        if code.startswith(_OF_MESSAGES) and code != _FOREIGN
+        for each in _of_numbers(text)
+    ]
+    return sorted(found, key=lambda item: (not item[1][0], -sum(map(len, item[1][::2]))))
+
+
+def _of_numbers(text: str) -> Iterator[str]:
+    """Yield a wording with each noun for one and for many."""
+    if (noun := _NOUN.search(text)) is None:
+        yield text
+        return
+    for word in noun[2], noun[3]:
+        yield from _of_numbers(text.replace(noun[0], f"{{{noun[1]}}} {word}", 1))
 
 
 def anchor_sentence(

@@ -12,6 +12,7 @@ from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.words.phrases import problem_in_each
 from lm_eval_so.errors import BudgetSpent, LMEvalError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric, is_given, need_text
 
@@ -162,7 +163,7 @@ class BoundMetric:
         """Return the score of a row by its status and missing fields; None if it can be scored."""
         metric = self.metric
         if run.status not in metric.accepts_status:
-            why = run.error.message if run.error else None
+            why = problem_in_each(run.error.message) if run.error else None
             return metric.unscored(sample, f"run_{run.status.value}", why)
         for name in self.run_needs:
             value = getattr(run if hasattr(run, name) else run.response, name, None)
@@ -206,7 +207,7 @@ class BoundMetric:
             LMEvalError: If it must end the stage: refused credentials, an endpoint that is gone.
         """
         if isinstance(error, BudgetSpent):  # costs this score, not those that are paid for
-            return self.metric.unscored(sample, "judge_budget", str(error))
+            return self.metric.unscored(sample, "judge_budget", problem_in_each(str(error)))
         if isinstance(error, LMEvalError):
             raise error
         text = f"{type(error).__name__}: {error}"

@@ -287,6 +287,8 @@ def _events(
     if lost:
         text = f"{metric}: {sum(lost.values())} labelled answers do not count: "
         hint = f"first: {first_skipped}" if first_skipped else None
+        if hint and "missing" in lost:
+            hint += "; if ci has put the labelled run aside since, name it by --run"
         told = ", ".join(f"{n} {why}" for why, n in lost.items())
         yield Warned(stage=STAGE, text=text + told, hint=hint)
     if found.is_small:

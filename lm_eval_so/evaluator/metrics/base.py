@@ -44,8 +44,8 @@ class ScoreFields(TypedDict, total=False):
     """Whether the answer passes; default: as `pass_if` says, or value = 1 of a binary metric."""
     label: str | None
     """Word for the value."""
-    reason: str | None
-    """One line for people."""
+    reason: str | Mapping[str, str] | None
+    """One line for people; or the line in every language, by its code."""
     code: str | None
     """Reason code."""
     details: Mapping[str, JsonValue] | None
@@ -265,11 +265,16 @@ class Metric:
             raise TypeError(what)
         details = more.get("details") or {}
         if value is None or not math.isfinite(value):
-            return self.unscored(sample, "invalid_value", f"the value is {value}", details)
-        number, why = _in_range(float(value), self.range, self.kind)
+            return self.unscored(
+                sample,
+                "invalid_value",
+                self.env.say("value_none", value=f"{value}"),
+                details,
+            )
+        number, why = self._in_range(float(value))
         if why is not None:
             return self.unscored(sample, "out_of_range", why, details)
-        passed = more.get("passed")
+        passed, (reason, in_each) = more.get("passed"), self.env.told(more.get("reason"))
         if passed is None and self.kind is MetricKind.BINARY:
             passed = number == 1
         return Score(
@@ -279,7 +284,8 @@ class Metric:
             value=number,
             passed=passed,
             label=more.get("label"),
-            reason=more.get("reason"),
+            reason=reason,
+            reason_in=in_each,
             code=more.get("code"),
             details=details,
             vacuous=more.get("vacuous", False),
@@ -299,29 +305,53 @@ class Metric:
         self,
         sample: TestSample,
         code: str,
-        reason: str | None = None,
+        reason: str | Mapping[str, str] | None = None,
         details: Mapping[str, JsonValue] | None = None,
         votes: Sequence[JudgeVote] = (),
     ) -> Score:
         """Return a score without a value, and the reason code."""
+        text, in_each = self.env.told(reason)
         return Score(
             metric=self.id,
             sample_id=sample.id,
             status=ScoreStatus.UNSCORED,
             code=code,
-            reason=reason,
+            reason=text,
+            reason_in=in_each,
             details=details or {},
             judge=tuple(votes),
         )
 
-    def not_applicable(self, sample: TestSample, reason: str | None = None) -> Score:
+    def not_applicable(
+        self, sample: TestSample, reason: str | Mapping[str, str] | None = None
+    ) -> Score:
         """Return that the metric does not apply to a sample, whatever the answer."""
+        text, in_each = self.env.told(reason)
         return Score(
             metric=self.id,
             sample_id=sample.id,
             status=ScoreStatus.NOT_APPLICABLE,
-            reason=reason,
+            reason=text,
+            reason_in=in_each,
         )
+
+    def _in_range(self, number: float) -> tuple[float, Mapping[str, str] | None]:
+        """Return a finite value within the range of the metric; if it lies outside, why it is none.
+
+        A rounding error is clipped: sacrebleu gives 100.00000000000004 for identical texts.
+        """
+        say, value = self.env.say, f"{number}"
+        if self.range is not None:
+            low, high = self.range
+            slack = _WIDTH_TOLERANCE * (high - low)
+            if not low - slack <= number <= high + slack:
+                return number, say("value_outside", value=value, low=f"{low}", high=f"{high}")
+            number = min(high, max(low, number))
+        elif abs(number) > LARGEST_SCORE:
+            return number, say("value_large", value=value, most=f"{LARGEST_SCORE:g}")
+        if self.kind is MetricKind.BINARY and number not in (0.0, 1.0):
+            return number, say("value_not_binary", value=f"{number}")
+        return number, None
 
     def definition(self) -> dict[str, JsonValue]:
         """Return all that decides a value, so that two reports can tell whether they measured the same."""
@@ -353,23 +383,3 @@ def _says(params: Any, name: str) -> bool:
 def need_text(need: str) -> str:
     """Return a need of a metric as people read it."""
     return need.replace("|", " or ")
-
-
-def _in_range(
-    number: float, span: tuple[float, float] | None, kind: MetricKind
-) -> tuple[float, str | None]:
-    """Return a finite value within its range; if it lies outside, why it is none.
-
-    A rounding error is clipped: sacrebleu gives 100.00000000000004 for identical texts.
-    """
-    if span is not None:
-        low, high = span
-        slack = _WIDTH_TOLERANCE * (high - low)
-        if not low - slack <= number <= high + slack:
-            return number, f"{number} is outside {low} … {high}"
-        number = min(high, max(low, number))
-    elif abs(number) > LARGEST_SCORE:
-        return number, f"{number} is larger than {LARGEST_SCORE:g}"
-    if kind is MetricKind.BINARY and number not in (0.0, 1.0):
-        return number, f"{number} is neither 0 nor 1"
-    return number, None

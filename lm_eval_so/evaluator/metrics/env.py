@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -10,6 +11,7 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.personal_data import Kind
+from lm_eval_so.core.words import Wording, say_in_each, told_in
 
 Ask = Callable[[ChatRequest], Awaitable[Answer]]
 Vector = tuple[float, ...]
@@ -65,10 +67,22 @@ class MetricEnv:
     """Local model and version if that embeds; part of the definition."""
     baseline: BaselineAnswers | None = None
     """Answers of the baseline, for pairs; None without a baseline."""
+    folder: Path = field(default_factory=Path)
+    """Folder of the config."""
     read_file: Callable[[str], str | None] = field(default=lambda _: None)
     """Function from a path beside the config to the text; None if there is no file."""
     masks: set[Kind] = field(default_factory=set)
     """Kinds of personal data that the report masks; a metric adds the kinds that it looks for."""
+
+    def say(self, key: str, **figures: str) -> Wording:
+        """Return a text of the topic `metrics` in every language."""
+        return say_in_each(f"metrics.{key}", figures)
+
+    def told(self, reason: str | Wording | None) -> tuple[str | None, Wording]:
+        """Return a reason in the language of the report, and in each language if it has several."""
+        if reason is None or isinstance(reason, str):
+            return reason, {}
+        return told_in(reason, self.language), reason
 
     @property
     def ask(self) -> Ask | None:

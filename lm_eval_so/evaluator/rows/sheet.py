@@ -16,12 +16,13 @@ from lm_eval_so.core.hashing import digest_text, revision
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan, add_usage
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
+from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.lengths import count_graphemes
 from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
-from lm_eval_so.evaluator.sample_text import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input, source_place
 
 MISSING = "missing"
 """Status of a row that the run does not have."""
@@ -124,6 +125,8 @@ class Samples:
         """Values of the keys in `report.by`."""
         self.inputs: list[str | None] = []
         self.expected: list[str | None] = []
+        self.references: list[tuple[str, ...]] = []
+        self.sources: list[SourcePlace | None] = []
         self.refs: list[str | None] = []
         """The users' own ids."""
 
@@ -148,6 +151,8 @@ class Samples:
         )
         self.inputs.append(asked if self._keeps_texts else None)
         self.expected.append(sample.expected if self._keeps_texts else None)
+        self.references.append(sample.references if self._keeps_texts else ())
+        self.sources.append(source_place(sample, has_quote=self._keeps_texts))
         self.refs.append(sample.ref)
 
 

@@ -110,4 +110,5 @@ class Gathered:
         """Take secrets out of the reason of a failing metric; answers had theirs taken out before."""
         if score.code != "metric_error" or score.reason is None:
             return score
-        return replace(score, reason=self._redact(score.reason))
+        told = {key: self._redact(text) for key, text in score.reason_in.items()}
+        return replace(score, reason=self._redact(score.reason), reason_in=told)

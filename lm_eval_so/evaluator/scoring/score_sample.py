@@ -11,7 +11,7 @@ from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import RecordError
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
@@ -146,7 +146,7 @@ async def _score_all(bound: BoundMetric, sample: TestSample, rows: Sequence[Scor
         return lost[0] if lost else metric.unscored(sample, "run_missing")
     if len(runs) < _FEWEST_REPEATS and "repeats" in metric.requires:
         figures = {"n": len(runs), "of": len(rows)}
-        why = say("metrics.too_few_repeats", metric.env.language, figures)
+        why = say_in_each("metrics.too_few_repeats", figures)
         return metric.unscored(sample, "part_unscored", why)
     if not metric.part_ids:
         return await _called(bound, sample, lambda: metric.score_repeats(sample, runs))

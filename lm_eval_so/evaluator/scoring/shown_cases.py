@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.records.report import Case
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.words import Wording
+from lm_eval_so.core.words.phrases import problem_in_each
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.rows.sheet import Sheet, is_fault
 from lm_eval_so.evaluator.sample_text import shown_input
@@ -42,6 +44,7 @@ class Cases:
         self._metrics = {each.id: each.metric for each in bound}
         self._order = [*gating, *(each.id for each in bound if each.id not in gating)]
         self._most = most
+        self._language = bound[0].metric.env.language if bound else Language.EN
         self._lost = array("L")
         self._failed = array("L")
         self._shown: list[_Found] = []
@@ -94,11 +97,38 @@ class Cases:
         if len(self._shown) == self._most and (not self._most or key > self._shown[0].key):
             return
         ordered_why = sorted(why, key=lambda score: self._order.index(score.metric))
-        found = _Found(key=key, case=_case(sample, run, scores, kind=kind, why=ordered_why))
+        case = self._case(sample, run, scores, kind=kind, why=ordered_why)
+        found = _Found(key=key, case=case)
         if len(self._shown) < self._most:
             heapq.heappush(self._shown, found)
         else:
             heapq.heapreplace(self._shown, found)
+
+    def _case(
+        self,
+        sample: TestSample,
+        run: RunResult,
+        scores: Sequence[Score],
+        *,
+        kind: Kind,
+        why: Sequence[Score],
+    ) -> Case:
+        reason, in_each = _reason(run, next(iter(why), None), self._language)
+        return Case(
+            sample_id=sample.id,
+            repeat=run.repeat,
+            kind=kind,
+            status=run.status.value,
+            input=shown_input(sample, run),
+            expected=sample.expected,
+            answer=run.text if run.response else None,
+            reason=reason,
+            reason_in=in_each,
+            scores=tuple(scores),
+            tags=sample.tags,
+            language=sample.language,
+            failed=tuple(score.metric for score in why),
+        )
 
     def _rank(self, metric_id: str, value: float | None) -> float:
         """Return a number that is small for a bad value, infinite without a value."""
@@ -118,34 +148,17 @@ class Cases:
         return (share if metric.higher_is_better else 1 - share) < 0.5
 
 
-def _reason(run: RunResult, score: Score | None) -> str:
-    if not run.status.is_answer:
-        return f"{run.status.value}: {run.error.message}" if run.error else run.status.value
-    if score is None:
-        return run.status.value
-    what = score.code if score.value is None else score.label or f"{score.value:g}"
-    return f"{score.metric} {what}" + (f": {score.reason}" if score.reason else "")
-
-
-def _case(
-    sample: TestSample,
-    run: RunResult,
-    scores: Sequence[Score],
-    *,
-    kind: Kind,
-    why: Sequence[Score],
-) -> Case:
-    return Case(
-        sample_id=sample.id,
-        repeat=run.repeat,
-        kind=kind,
-        status=run.status.value,
-        input=shown_input(sample, run),
-        expected=sample.expected,
-        answer=run.text if run.response else None,
-        reason=_reason(run, next(iter(why), None)),
-        scores=tuple(scores),
-        tags=sample.tags,
-        language=sample.language,
-        failed=tuple(score.metric for score in why),
-    )
+def _reason(run: RunResult, score: Score | None, language: Language) -> tuple[str, Wording]:
+    """Return why a row is shown, and the same in every language if it is known in several."""
+    told: str | None = None
+    in_each: Wording = {}
+    if not run.status.is_answer or score is None:
+        head = run.status.value
+        if run.error is not None and not run.status.is_answer:
+            in_each = problem_in_each(run.error.message)
+            told = in_each[language]
+    else:
+        what = score.code if score.value is None else score.label or f"{score.value:g}"
+        head, told, in_each = f"{score.metric} {what}", score.reason, score.reason_in
+    each = {key: f"{head}: {text}" for key, text in in_each.items()}
+    return f"{head}: {told}" if told else head, each

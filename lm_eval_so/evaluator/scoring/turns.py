@@ -15,7 +15,7 @@ from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.core.records.sample import TestSample, UserTurn
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
@@ -68,7 +68,7 @@ class Turns(Metric):
     """A metric of every answer of a conversation.
 
     Definition: the metric in `metric` scores each answer as that to the conversation so far; a
-        scripted turn with `expect` is scored by the metrics that stand there instead, by their
+        scripted turn with `expect` is scored by the metrics listed there instead, by their
         mean. `reduce`: the mean of the turns, the least (`min`), the last one's, or the share of
         turns that pass (`share_passed`). Turns without a metric are left out; if none is left: 1,
         vacuous.
@@ -146,9 +146,9 @@ class Turns(Metric):
                 votes += score.judge
                 costs += [score.cost_usd] if score.cost_usd is not None else []
                 if score.status is ScoreStatus.UNSCORED:
-                    figures = {"turn": number, "metric": score.metric}
-                    figures["why"] = score.reason or score.code or ""
-                    why = say("metrics.turn_unscored", self.env.language, figures)
+                    figures: dict[str, object] = {"turn": number, "metric": score.metric}
+                    figures["why"] = score.reason_in or score.reason or score.code or ""
+                    why = say_in_each("metrics.turn_unscored", figures)
                     lost = self.unscored(sample, "part_unscored", why, votes=votes)
                     return replace(lost, cost_usd=math.fsum(costs) if costs else None)
                 if score.value is not None:
@@ -193,7 +193,7 @@ class Turns(Metric):
     ) -> Score:
         how = self.params_for(sample).reduce
         if not said:
-            why = say("metrics.turns_none", self.env.language)
+            why = say_in_each("metrics.turns_none")
             return self.make_score(sample, value=1, reason=why, vacuous=True, details=details)
         values = [turn.value for turn in said]
         match how:
@@ -205,7 +205,7 @@ class Turns(Metric):
                 passed = [turn.has_passed for turn in said]
                 if None in passed:
                     figures = {"parts": self.id}
-                    why = say("metrics.part_undecided", self.env.language, figures)
+                    why = say_in_each("metrics.part_undecided", figures)
                     return self.unscored(sample, "part_unscored", why, details)
                 value = passed.count(True) / len(passed)
             case _:

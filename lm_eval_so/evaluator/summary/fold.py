@@ -12,14 +12,12 @@ from pydantic import JsonValue
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import (
-    NO_VALUE,
-    OTHER_VALUES,
     Labels,
     MetricSummary,
     Slice,
     SliceFigures,
-    keep_largest,
 )
+from lm_eval_so.core.records.slice_values import NO_VALUE, OTHER_VALUES, keep_largest
 from lm_eval_so.core.stats.binary import wilson_interval
 from lm_eval_so.core.stats.bounded import mean_interval, mean_of
 from lm_eval_so.core.stats.groups import grouped_interval

@@ -149,5 +149,7 @@ def _columns(gathered: Gathered, config: Config) -> Columns:
         failures={why: tuple(rows) for why, rows in sorted(sheet.failures.items())},
         tags=by_row(samples.tags),
         languages=by_row(samples.languages),
+        references=by_row(samples.references) if any(samples.references) else None,
+        sources=by_row(samples.sources) if any(samples.sources) else None,
         labels=label_columns(sheet, config.report.by),
     )

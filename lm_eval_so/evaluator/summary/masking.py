@@ -1,6 +1,6 @@
 """Texts of a report: parameters as the config writes them, personal data masked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, text_as_written
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -45,6 +45,9 @@ def mask_report(
             columns,
             inputs=columns.inputs and tuple(map(mask.text, columns.inputs)),
             expected=columns.expected and tuple(map(mask.text, columns.expected)),
+            references=columns.references
+            and tuple(tuple(map(mask.text, each)) for each in columns.references),
+            sources=columns.sources and tuple(map(mask.place, columns.sources)),
             refs=columns.refs and tuple(map(mask.text, columns.refs)),
             answers=tuple(map(mask.text, columns.answers))
             if columns.answers and has_answers
@@ -72,11 +75,21 @@ def shown_case(case: Case, config: Config) -> Case:
         replace(
             score,
             reason=score.reason and text_as_written(score.reason, written),
+            reason_in=_each_as_written(score.reason_in, written),
             details=as_written(score.details, written),
         )
         for score in case.scores
     )
-    return replace(case, reason=text_as_written(case.reason, written), scores=scores)
+    return replace(
+        case,
+        reason=text_as_written(case.reason, written),
+        reason_in=_each_as_written(case.reason_in, written),
+        scores=scores,
+    )
+
+
+def _each_as_written(texts: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    return {key: text_as_written(text, written) for key, text in texts.items()}
 
 
 def params_written(config: Config) -> dict[str, str]:
@@ -104,6 +117,9 @@ class _Mask:
     def text(self, text: Text) -> Text:
         return text and mask_personal_data(text, self._kinds)
 
+    def place(self, place: SourcePlace | None) -> SourcePlace | None:
+        return place and replace(place, quote=self.text(place.quote))
+
     def case(self, case: Case) -> Case:
         return replace(
             case,
@@ -111,6 +127,7 @@ class _Mask:
             expected=self.text(case.expected),
             answer=self.text(case.answer),
             reason=self.text(case.reason),
+            reason_in=self._each(case.reason_in),
             scores=tuple(map(self._score, case.scores)),
         )
 
@@ -118,6 +135,7 @@ class _Mask:
         return replace(
             score,
             reason=self.text(score.reason),
+            reason_in=self._each(score.reason_in),
             details={key: self._json(value) for key, value in score.details.items()},
             judge=tuple(map(self._vote, score.judge)),
         )
@@ -126,8 +144,12 @@ class _Mask:
         return replace(
             vote,
             reason=self.text(vote.reason),
+            reason_in=self._each(vote.reason_in),
             evidence=tuple(map(self.text, vote.evidence)),
         )
+
+    def _each(self, texts: Mapping[str, str]) -> dict[str, str]:
+        return {key: self.text(text) for key, text in texts.items()}
 
     def _json(self, value: JsonValue) -> JsonValue:
         if isinstance(value, str):

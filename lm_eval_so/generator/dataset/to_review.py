@@ -2,12 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-
-from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.files import write_all
@@ -24,7 +22,7 @@ from lm_eval_so.core.records.review_page import (
 )
 from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.core.review_page.pages import page_name, review_pages
-from lm_eval_so.core.words import say, texts
+from lm_eval_so.core.words import place_in_file, say, texts
 from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
@@ -37,7 +35,6 @@ _NO_DOUBT = "keyless"
 _MOST = 600
 """Characters of a paragraph that are shown on each side of a quote."""
 _BAR = re.compile(r"(?<!\\)\|")
-_PLACES = ("sheet", "page", "row", "line")
 
 
 def write_review(folder: Path, language: Language, *, shown_as: str) -> tuple[Path, ...]:
@@ -216,7 +213,7 @@ def _evidence(sample: TestSample, sources: _Sources, language: Language) -> Iter
         yield ShownEvidence(
             role=passage.role,
             file=document.file,
-            place=_place(origin.at, language) if origin and number == 0 else "",
+            place=place_in_file(origin.at, language) if origin and number == 0 else "",
             heading=first.path[-1] if first.path else "",
             before="" if row else document.text[max(first.start, start - _MOST) : start],
             quote=passage.text,
@@ -232,8 +229,3 @@ def _row(unit: Unit, start: int, end: int) -> tuple[ShownCell, ...]:
         ShownCell(column=column, text=text, is_quoted=left + 1 < end and right > start)
         for (column, text), (left, right) in zip(unit.named_cells(), pairwise(bars), strict=True)
     )
-
-
-def _place(at: Mapping[str, JsonValue], language: Language) -> str:
-    told = [say(f"review_page.at_{key}", language, {"n": at[key]}) for key in _PLACES if key in at]
-    return ", ".join(told)

@@ -18,7 +18,7 @@ from lm_eval_so.core.text.spreadsheet import csv_table, guarded
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset_tools.verify import main_language
-from lm_eval_so.generator.mapping.list_cells import read_cell
+from lm_eval_so.generator.mapping.list_cells import read_cell, read_phrases
 from lm_eval_so.generator.review.decisions import phrases_of
 
 Target = Literal["promptfoo", "csv"]
@@ -143,7 +143,8 @@ def _cells(test: TestSample, lost: Counter[str]) -> Iterator[tuple[str, str]]:
 def _cell(texts: Sequence[str], field: str) -> str:
     """Return several texts in one cell, as a source reads them: with ; between them, else as JSON."""
     plain = "; ".join(texts)
-    return plain if not texts or read_cell(plain, field) == [*texts] else dump_line([*texts])
+    read = read_phrases(plain) if field == "keywords" else read_cell(plain, field)
+    return plain if not texts or read == [*texts] else dump_line([*texts])
 
 
 def _promptfoo(path: Path, cases: Sequence[Mapping[str, Any]]) -> str:

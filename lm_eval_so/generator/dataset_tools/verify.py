@@ -17,6 +17,7 @@ from lm_eval_so.core.records.codec import loads, parse_json, to_json
 from lm_eval_so.core.records.dataset import DocumentInfo, FileInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import DatasetError, InputError, Problem, Where
 from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import SOURCES_FILE
@@ -174,5 +175,5 @@ def _difference(file: Path, recorded: FileInfo) -> str | None:
     if samples_digest(file) == recorded.sha256:
         return None
     rows = sum(1 for _ in read_lines(file))
-    lines = "" if rows == recorded.rows else f": {rows:,} lines, and not {recorded.rows:,}"
+    lines = "" if rows == recorded.rows else f": {counted(rows, 'line')}, and not {recorded.rows:,}"
     return f"{file.name} is not the file that {METADATA_FILE} records{lines}"

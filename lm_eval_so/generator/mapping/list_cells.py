@@ -19,6 +19,8 @@ _KEPT = (
     "|[“‘「『][^”’」』\n]*[”’」』]"
     "|&#?[0-9A-Za-z]{1,10};"  # of HTML, which tables from a CMS hold
 )
+_OR = r"\s[|｜]\s"
+"""A bar between alternatives; without blanks around it, it is part of a phrase."""
 _WHOLE_QUOTE = re.compile('"([^"\n]+)"|“([^”\n]+)”')
 _SHOWN = 60
 _ENDS = {"keywords": _BREAK, "forbidden": _BREAK, "tags": f"{_BREAK}|{_COMMA}"}
@@ -40,14 +42,31 @@ def read_cell(text: str, field: str) -> list[JsonValue]:
     if (items := _json_list(text)) is not None:
         return items
     end = _ENDS[field]
-    if not re.search(end, text):
-        return [text]
+    return [*map(_unquoted, _cut(text, end))] if re.search(end, text) else [text]
+
+
+def read_phrases(text: str) -> list[JsonValue]:
+    """Return the phrases of a cleaned cell as `read_cell` does; one with ` | ` in it becomes `{any_of: […]}`.
+
+    In a cell with such a bar, too, a text in quotes loses them, so that quotes keep a bar in a phrase.
+    """
+    if _json_list(text) is not None or not re.search(_OR, text):
+        return read_cell(text, "keywords")
+    phrases: list[JsonValue] = []
+    for part in _cut(text, _BREAK):
+        forms: list[JsonValue] = [*filter(None, map(_unquoted, _cut(part, _OR)))]
+        phrases += [{"any_of": forms}] if len(forms) > 1 else forms
+    return phrases
+
+
+def _cut(text: str, end: str) -> list[str]:
+    """Return the parts of a text between what ends one, without blank ones; nothing is cut inside quotes."""
     parts, start = [], 0
     for match in re.finditer(f"{_KEPT}|(?P<end>{end})", text):
         if match["end"]:
             parts.append(text[start : match.start()])
             start = match.end()
-    return [_unquoted(part.strip()) for part in (*parts, text[start:]) if part.strip()]
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
 
 
 def _json_list(text: str) -> list[JsonValue] | None:
@@ -76,9 +95,11 @@ class CellNotes:
         """Look at one cell of a field of `LISTS`."""
         if _json_list(text) is not None:
             return
-        is_cut = len(read_cell(text, field)) > 1
+        read = read_phrases(text) if field == "keywords" else read_cell(text, field)
+        is_choice = any(isinstance(each, dict) for each in read)
+        is_cut = is_choice or len(read) > 1
         if is_cut or (_ENDS[field] == _BREAK and re.search(_COMMA, text)):
-            kind = "cut" if is_cut else "whole"
+            kind = "or" if is_choice else "cut" if is_cut else "whole"
             example, n = self._found.get((kind, field, column), (text, 0))
             self._found[kind, field, column] = example, n + 1
 
@@ -87,15 +108,20 @@ class CellNotes:
         for kind, field, column in sorted(self._found, key=lambda each: each[0]):
             example, n = self._found[kind, field, column]
             figures = {"column": column, "n": f"{n:,}", "example": _shown(example)}
-            if kind == "cut":
-                parts = ", ".join(_shown(str(part)) for part in read_cell(example, field))
-                yield f"cut_{field}", {**figures, "parts": parts}
-            elif (
-                "cut",
-                field,
-                column,
-            ) not in self._found:  # else they know how to separate phrases
+            if kind != "whole":
+                read = read_phrases(example) if field == "keywords" else read_cell(example, field)
+                parts = ", ".join(map(_shown_part, read))
+                yield f"{kind}_{field}", {**figures, "parts": parts}
+            # else they know how to separate phrases
+            elif self._found.keys().isdisjoint({("cut", field, column), ("or", field, column)}):
                 yield f"whole_{field}", figures
+
+
+def _shown_part(part: JsonValue) -> str:
+    forms = part.get("any_of") if isinstance(part, dict) else None
+    if isinstance(forms, list):
+        return " | ".join(_shown(str(form)) for form in forms)
+    return _shown(str(part))
 
 
 def _shown(text: str) -> str:

@@ -21,7 +21,7 @@ from lm_eval_so.generator.mapping.binding import (
 )
 from lm_eval_so.generator.mapping.exchanges import Asked, asked_of, one_question
 from lm_eval_so.generator.mapping.fields import FieldError
-from lm_eval_so.generator.mapping.list_cells import read_cell
+from lm_eval_so.generator.mapping.list_cells import read_cell, read_phrases
 from lm_eval_so.generator.mapping.opened import opened, with_json
 from lm_eval_so.generator.outcomes import Kept, Skipped
 from lm_eval_so.generator.sources.base import (
@@ -136,8 +136,11 @@ def _metrics(
     payload: Mapping[str, JsonValue], one: Mapping[str, JsonValue], binding: Binding
 ) -> dict[str, dict[str, JsonValue]]:
     """Return the parameters of metrics for this sample, by metric and parameter."""
-    phrases = {f: _listed(payload, f, binding) for f in ("keywords", "forbidden")}
-    own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
+    phrases: dict[str, list[JsonValue]] = {
+        "keywords": _keywords(payload, binding),
+        "forbidden": [*_listed(payload, "forbidden", binding)],
+    }
+    own: dict[str, JsonValue] = {field: found for field, found in phrases.items() if found}
     made = {"keyword_coverage": own} if own else {}
     for key, value in _named(one, METRICS).items():
         name, _, parameter = key.partition(".")
@@ -182,6 +185,26 @@ def _language(one: Mapping[str, JsonValue], sample: TestSample) -> str:
         return fields.language_of_field(one["language"])
     texts = sample.user_texts or (fields.text_of(one["goal"], "goal"),)
     return language_of("\n".join(texts))
+
+
+def _keywords(payload: Mapping[str, JsonValue], binding: Binding) -> list[JsonValue]:
+    """Return the phrases that must be said, each a text, or alternatives as `{any_of: […]}`."""
+    found: list[JsonValue] = []
+    for ref in binding.refs.get("keywords", ()):
+        may_cut = binding.split and is_cell(payload, ref)
+        for value in values_of(payload, [ref]):
+            read = read_phrases(value) if may_cut and isinstance(value, str) else [value]
+            found += [one for many in read for one in (many if isinstance(many, list) else [many])]
+    made: list[JsonValue] = []
+    for each in found:
+        more = [each] if _is_choice(each) else [*fields.texts_of([each], "keywords")]
+        made += [one for one in more if one not in made]
+    return made
+
+
+def _is_choice(phrase: JsonValue) -> bool:
+    forms = phrase["any_of"] if isinstance(phrase, dict) and [*phrase] == ["any_of"] else None
+    return isinstance(forms, list) and all(isinstance(form, str) and form.strip() for form in forms)
 
 
 def _listed(payload: Mapping[str, JsonValue], field: str, binding: Binding) -> tuple[str, ...]:

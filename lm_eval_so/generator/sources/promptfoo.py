@@ -27,6 +27,7 @@ from lm_eval_so.generator.sources.base import (
     Shaped,
     SourceFile,
     listed,
+    place,
 )
 from lm_eval_so.generator.sources.encoding import MOST_BYTES
 from lm_eval_so.generator.sources.json_values import (
@@ -97,7 +98,9 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
     prompts = [prompt for prompt in _list(config.get("prompts")) if isinstance(prompt, str)]
     asked = {name for prompt in prompts for name in _VARIABLE.findall(prompt)} - {_CONTEXT}
     yield Shaped(shape="promptfoo", map=_MAP)
-    yield from _Suite(files, default, asked).read(files.tests(config.get("tests"), tree))
+    of_default = {str(_dict(each).get("type")) for each in _list(default.get("assert"))}
+    first = dict.fromkeys(of_default, place(file.name, tree.at("defaultTest")))
+    yield from _Suite(files, default, asked, first).read(files.tests(config.get("tests"), tree))
     if config.get("scenarios"):
         yield Noted(code="scenarios")
 
@@ -131,19 +134,22 @@ class _Suite:
     default: _Test = field(default_factory=dict)
     asked: frozenset[str] | set[str] = frozenset()
     """Variables that the prompts name."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Places of the default's assertions, by type; any other stands in its test."""
 
     def read(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield tests as records, then what was not understood of them."""
-        foreign = Counter[str]()
+        foreign: dict[str, tuple[str, int]] = {}
         for item in items:
             if isinstance(item, RawItem) and item.payload:
                 yield from self._cases(item, foreign)
             elif not isinstance(item, Columns):
                 yield item
-        for type_, count in foreign.items():
-            yield not_run(type_, count)
+        for type_, (first, count) in foreign.items():
+            yield not_run(type_, count, file=first)
 
-    def _cases(self, item: RawItem, foreign: Counter[str]) -> Iterator[Item]:
+    def _cases(self, item: RawItem, foreign: dict[str, tuple[str, int]]) -> Iterator[Item]:
+        """Yield the cases of a test; count each type of check that is not understood, with its first place."""
         at, given = item.at, item.payload
         try:
             test = self._merged({**given} if _KEYS & given.keys() else _test_of_row(given))
@@ -151,7 +157,10 @@ class _Suite:
             for number, values in enumerate(cases, start=1):
                 at = item.at if len(cases) == 1 else {**item.at, "case": number}
                 payload, kept = self._record(test, values)
-                foreign.update({str(each.get("type")): 1 for each in kept})
+                for type_ in dict.fromkeys(str(each.get("type")) for each in kept):
+                    at_test = self.places.get(type_) or place(item.file.name, item.at)
+                    first, count = foreign.get(type_, (at_test, 0))
+                    foreign[type_] = first, count + 1
                 yield RawItem(file=item.file, at=at, payload=payload)
         except BadFileError as error:
             yield error.reject(item.file, at, str(given)[:_SHOWN])

@@ -175,14 +175,15 @@ def assertion_of(text: str) -> dict[str, JsonValue]:
     return {"type": f"{match[1] or ''}{type_}", "value": value, **threshold}
 
 
-def not_run(type_: str, tests: int) -> Noted:
+def not_run(type_: str, tests: int, *, file: str) -> Noted:
     """Return what to do about assertions that are none of ours.
 
     Args:
         type_: Type of the assertions.
         tests: Number of tests that have one.
+        file: Place of the first of them.
     """
-    figures = {"type": type_, "n": tests}
+    figures: dict[str, object] = {"file": file, "type": type_, "n": tests}
     if type_ in _CODE:
         return Noted(code="foreign_code", figures=figures)
     if type_ in _OURS:

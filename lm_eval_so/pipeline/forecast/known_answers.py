@@ -1,7 +1,7 @@
 """Known answers for a forecast: those at hand of one chatbot, and those that are asked for it."""
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,21 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned, ignore
 from lm_eval_so.core.files import keep_out_of_git
 from lm_eval_so.core.records.report import Columns, EvaluationReport
-from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.stats.trials import ENOUGH, Rows
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, InputError, UsageError
+from lm_eval_so.pipeline.forecast.at_hand import (
+    REPORT_FILE,
+    asked_folders,
+    identity_of,
+    info_of,
+    is_run,
+    next_folder,
+    places_of_reports,
+    runs_at_hand,
+    runs_of_others,
+)
 from lm_eval_so.pipeline.forecast.subject import (
     FOLDER,
     Subject,
@@ -26,10 +36,8 @@ from lm_eval_so.pipeline.measure.further import score_run
 from lm_eval_so.pipeline.measure.plan import read_baseline
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.store.run_dir import RESULTS_FILE, read_info
 
 STAGE = "forecast"
-REPORT_FILE = "report.json"
 _NEVER_ASKED = "missing"
 
 
@@ -183,6 +191,7 @@ def _columns(
         groups=tuple(columns.groups[row] for columns, row in of),
         repeats=tuple(repeats),
         statuses=tuple(columns.statuses[row] for columns, row in of),
+        refs=tuple(columns.refs[row] if columns.refs else None for columns, row in of),
         scores={key: tuple(columns.scores[key][row] for columns, row in of) for key in keys},
         not_applicable={
             key: tuple(at for at, (_, place, row) in enumerate(found) if row in out[place][key])
@@ -192,7 +201,7 @@ def _columns(
 
 
 async def _given(subject: Subject, resources: Resources, path: Path) -> _Found:
-    if _is_run(path):
+    if is_run(path):
         if subject.has_judges:
             hint = f"make its report with lm-eval-so evaluate --run {path}, and name that"
             raise UsageError(f"{path} is not scored yet, which takes a judge", hint=hint)
@@ -202,7 +211,7 @@ async def _given(subject: Subject, resources: Resources, path: Path) -> _Found:
 
 def _found(subject: Subject, report: EvaluationReport, path: Path | None) -> _Found:
     folder = path.parent if path and path.name == REPORT_FILE else path
-    return _Found(report=report, run=_identity(subject, folder, report.experiment.started_at))
+    return _Found(report=report, run=identity_of(subject, folder, report.experiment.started_at))
 
 
 def _is_scored(subject: Subject, report: EvaluationReport) -> bool:
@@ -213,17 +222,14 @@ def _is_scored(subject: Subject, report: EvaluationReport) -> bool:
     )
 
 
-def _identity(subject: Subject, folder: Path | None, started_at: str | None) -> str:
-    """Return the identity of a run: its folder if it was asked here, else the time of its start."""
-    if folder is not None and folder.resolve().parent == subject.folder.resolve():
-        return f"asked {folder.name}"
-    return started_at or ""
-
-
 async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Found]:
     """Yield the reports at hand, and the runs without one, scored; what cannot be read is told."""
     tell, known = resources.listener, set[tuple[str, str | None]]()
-    for path in _places_of_reports(subject):
+    others = dict(runs_of_others(subject))
+    for folder in others.values():
+        text = f"not counted: {folder}: cases broke in it, so another chatbot answered"
+        tell(Noticed(stage=STAGE, text=text))
+    for path in places_of_reports(subject):
         try:
             report = read_report(path) if path else read_baseline(subject.config).report
         except InputError as error:
@@ -231,14 +237,17 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
             continue
         if report is not None and _is_scored(subject, report):
             found = _found(subject, report, path)
+            if path is not None and found.run in others:
+                continue
             known.add((found.run, report.experiment.finished_at))
             yield found
-    for folder in _runs(subject):
+    for folder in runs_at_hand(subject):
         try:
-            info = read_info(folder)
-            if info is None or info.fingerprint != subject.chatbot:
+            info = info_of(subject, folder)
+            if info is None:
                 continue
-            if (_identity(subject, folder, info.started_at), info.finished_at) in known:
+            run = identity_of(subject, folder, info.started_at)
+            if run in others or (run, info.finished_at) in known:
                 continue
             if subject.has_judges:
                 text = f"not counted: {folder} has no report, which takes a judge"
@@ -254,42 +263,6 @@ async def score(subject: Subject, resources: Resources, folder: Path) -> Evaluat
     metrics = {each.id for each in subject.metrics}
     quiet = replace(resources, listener=ignore)
     return await score_run(subject.config, quiet, folder, metrics)
-
-
-def _places_of_reports(subject: Subject) -> Iterator[Path | None]:
-    """Yield the files of reports; None stands for the baseline, which may stand in git."""
-    yield None
-    last = subject.config.resolve(subject.config.report.out)
-    for folder in (last, *asked_folders(subject)):
-        if (folder / REPORT_FILE).is_file():
-            yield folder / REPORT_FILE
-
-
-def _runs(subject: Subject) -> Iterator[Path]:
-    """Yield the last run, those before it, and those that were asked for a forecast."""
-    last = running.run_folder(subject.config)
-    yield last
-    yield from numbered(last.parent, f"{last.name}.")
-    yield from asked_folders(subject)
-
-
-def asked_folders(subject: Subject) -> list[Path]:
-    """Return the folders of runs that were asked for a forecast, in their order."""
-    return numbered(subject.folder)
-
-
-def numbered(folder: Path, prefix: str = "") -> list[Path]:
-    """Return the folders in a folder whose names are a prefix and a number, by number."""
-    if not folder.is_dir():
-        return []
-    names = {path.name.removeprefix(prefix): path for path in folder.glob(f"{prefix}*")}
-    numbers = sorted(int(name) for name in names if name.isdecimal() and name.isascii())
-    return [names[str(number)] for number in numbers if str(number) in names]
-
-
-def _is_run(path: Path) -> bool:
-    """Return whether a path is a run that has no report."""
-    return (path / RESULTS_FILE).is_file() and not (path / REPORT_FILE).is_file()
 
 
 def _day(report: EvaluationReport) -> str:
@@ -362,7 +335,7 @@ async def ask_missing(subject: Subject, resources: Resources, options: Options) 
 
 async def _ask_run(subject: Subject, resources: Resources, repeats: int, most: int | None) -> None:
     """Ask one run, or the rest of one that was begun, and write its report."""
-    folder, begun = _next_folder(subject)
+    folder, begun = next_folder(subject)
     update: dict[str, object] = {"repeats": begun.repeats if begun else repeats}
     if most is not None:
         update["max_requests"] = most
@@ -377,15 +350,3 @@ async def _ask_run(subject: Subject, resources: Resources, repeats: int, most: i
         )
     report = await score(subject, resources, folder)
     write_report(folder / REPORT_FILE, report, resources.redactor)
-
-
-def _next_folder(subject: Subject) -> tuple[Path, RunInfo | None]:
-    """Return the folder of a run to go on with, or of a new one."""
-    folders = asked_folders(subject)
-    for folder in folders:
-        info = read_info(folder)
-        is_whole = (folder / REPORT_FILE).is_file()
-        if info is not None and info.fingerprint == subject.chatbot and not is_whole:
-            return folder, info
-    number = int(folders[-1].name) + 1 if folders else 1
-    return subject.folder / str(number), None

@@ -146,17 +146,18 @@ async def ask_shard(config: Config, resources: Resources, plan: Plan) -> RunInfo
     return await running.run(asked, resources, plan.run_options, verdict=verdict)
 
 
-def note_verdict(run: Path, resources: Resources, *, stage: str) -> None:
+def note_verdict(run: Path, resources: Resources, *, broken: int, stage: str) -> None:
     """Note in a run and its further answers that their verdict is made.
 
     Args:
         run: Folder of the run.
+        broken: Cases that broke for good.
         resources: Environment and listener.
         stage: Name of the stage in a warning.
     """
     for folder in (run, again_folder(run), main_folder(run)):
         try:
-            note_in_run(folder, now_text(resources.environ))
+            note_in_run(folder, now_text(resources.environ), broken=broken)
         except InputError as error:  # the verdict is worth more than the note
             text = f"the verdict is not noted in {folder}: {error}"
             resources.listener(Warned(stage=stage, text=text))

@@ -228,17 +228,17 @@ def _scored(
     report: EvaluationReport, metrics: Mapping[str, Passes]
 ) -> dict[tuple[str, int], Answer]:
     """Return the answers of a report by sample and repeat, with what each metric says of them."""
-    columns, reasons = report.samples, {}
+    columns, told = report.samples, {}
     for case in report.errors:
-        own = {score.metric: score.reason for score in case.scores if score.reason}
-        reasons[case.sample_id, case.repeat] = own
+        own = {score.metric: score for score in case.scores if score.reason}
+        told[case.sample_id, case.repeat] = own
     answers = {}
     for row, place in enumerate(zip(columns.ids, columns.repeats, strict=True)):
         scores = {key: columns.scores[key][row] for key in metrics}
         answers[place] = Answer(
             outcomes={key: _said(score, metrics[key]) for key, score in scores.items()},
             text=columns.answers[row] if columns.answers else None,
-            reasons=reasons.get(place, {}),
+            scores=told.get(place, {}),
         )
     return answers
 

@@ -97,9 +97,21 @@ async def measure(
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison, shortens=shortens)
     files = write_reports(results, plan.reports, config, resources.redactor)
-    note_verdict(plan.run, resources, stage=STAGE)
+    note_verdict(plan.run, resources, broken=_for_good(comparison), stage=STAGE)
     is_main = control is not None and control.is_scheduled
     note_drift(comparison, config, resources, kept=is_main, reports=plan.reports)
     if baseline.report is None and baseline.ref.reason is None:
         tell_how_to_begin(report, config, plan, resources.listener)
     return Measured(report=report, comparison=comparison, files=files)
+
+
+def _for_good(comparison: Comparison) -> int:
+    """Return the number of cases proven to be wrong now, or required and right in all answers of the baseline."""
+    cases = comparison.broken.cases if comparison.broken else ()
+    found = {
+        case.sample_id
+        for case in cases
+        if case.state == "proven"
+        or (case.state == "must" and case.baseline and case.baseline[0] == case.baseline[1])
+    }
+    return len(found)

@@ -301,7 +301,8 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     if not report.experiment.eligible:
         return "a report can become one if its run is complete and the gate lets it through"
     file = config.located.file or CONFIG_FILE.name
-    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
+    named = [] if file == CONFIG_FILE.name else ["-c", file]
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), *named, "--reason", "TEXT"]
     return f"{shlex.join(words)} takes this report as one"
 
 

@@ -132,14 +132,18 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
         failure: Reason why they are too few for a verdict.
         language: Language of the sentence.
     """
-    told = unmeasured_sentence(failure, language)
     is_told = comparison.verdict is Verdict.ERROR  # that rows have no score
+    told = {each.value: unmeasured_sentence(failure, each) for each in Language}
+    if not is_told:
+        before = comparison.sentence_in
+        told = {k: f"{text} {before.get(k, comparison.sentence)}" for k, text in told.items()}
     return replace(
         comparison,
         verdict=Verdict.ERROR,
         passed=False,
         exit_code=ExitCode.CANNOT_MEASURE.value,
-        sentence=told if is_told else f"{told} {comparison.sentence}",
+        sentence=told[language],
+        sentence_in=told,
         reasons=(Reason(code=UNMEASURED, figures={"what": failure.what}), *comparison.reasons),
     )
 

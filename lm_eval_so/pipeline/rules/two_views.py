@@ -105,6 +105,7 @@ def _own_verdict(
         verdict=found.verdict,
         exit_code=found.exit_code,
         sentence=found.sentence,
+        sentence_in=found.sentence_in,
         not_asked=tuple(sorted(anew.union(filter(None, map(_judged_otherwise, changes))))),
     )
 

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
+from lm_eval_so.pipeline.set_up.metric_lines import MetricLine
 
 IGNORED: Final = ("runs/", "reports/", ".lm-eval-so/cache*")
 """Lines of .gitignore."""
@@ -50,8 +51,13 @@ class Facts:
     """Tests that the sources give as they are."""
     chatbot: Mapping[str, JsonValue] | None
     """Section of the chatbot under test; None: not known yet."""
+    metrics: Sequence[MetricLine]
     writer: Mapping[str, JsonValue] | None
     """Section of the model that writes tests; None: there is none."""
+    proposal: Mapping[str, JsonValue] | None = None
+    """Section that stands commented out in place of an unknown one; None: an example."""
+    system: str | None = None
+    """System prompt that is put before each test."""
 
 
 def config_text(facts: Facts) -> str:
@@ -68,12 +74,17 @@ def config_text(facts: Facts) -> str:
     values = {
         "suite": facts.suite,
         "language": language.value,
-        "chatbot": "\n".join(_chatbot(facts)),
+        "chatbot": "\n".join(
+            chatbot_lines(facts.chatbot, facts.system, language)
+            if facts.chatbot is not None
+            else held_lines(facts.proposal or _EXAMPLE, language)
+        ),
         "out": out,
         "writer": writer,
         "sources": "\n".join(f"{out}    - {_flow(source)}" for source in _sources(facts.sources)),
         "questions": str(questions),
         "twins": str(TWINS),
+        "metrics": "\n".join(map(_metric, facts.metrics)),
         "repeats": "" if cases <= _WATCHED_THRICE else "# ",
     }
     return Template(_template(f"config.{language.value}.yaml")).substitute(values)
@@ -115,17 +126,43 @@ def _template(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
-def _chatbot(facts: Facts) -> list[str]:
-    language = facts.language
-    if facts.chatbot is None:
-        return [
-            f"# {say('set_up.no_chatbot', language)}",
-            *(f"# {line}" for line in _section(_EXAMPLE)),
-        ]
-    body = dict(facts.chatbot).get("options")
-    is_told = isinstance(body, dict) and "history" in json.dumps(body.get("body"))
+def chatbot_lines(
+    section: Mapping[str, JsonValue], system: str | None, language: Language
+) -> list[str]:
+    """Return the lines of a chatbot's section, and of its system prompt."""
+    options = section.get("options")
+    is_told = isinstance(options, dict) and "history" in json.dumps(options.get("body"))
     note = [f"# {say('set_up.history', language)}"] if is_told else []
-    return [*note, *_section(facts.chatbot)]
+    last = [f"system: {json.dumps(system, ensure_ascii=False)}"] if system else []
+    return [*note, *_section(section), *last]
+
+
+def held_lines(section: Mapping[str, JsonValue], language: Language) -> list[str]:
+    """Return the lines of a section that waits for its address, commented out."""
+    lines = [f"# {line}" for line in _section(section)]
+    return [f"# {say('set_up.no_chatbot', language)}", *lines]
+
+
+def with_chatbot(text: str, lines: Sequence[str]) -> str:
+    """Return the text of a config without a chatbot with the section of one.
+
+    It takes the place of a section that waits commented out, else it stands at the end.
+
+    Args:
+        text: The config.
+        lines: Lines of the section.
+    """
+    notes = "|".join(re.escape(say("set_up.no_chatbot", each)) for each in Language)
+    held = re.compile(rf"(?:^# (?:{notes})\n)?^# backend:\n(?:^#   .*\n)*", re.MULTILINE)
+    made = "".join(f"{line}\n" for line in lines)
+    found = held.search(text)
+    if found is None:
+        return f"{text.rstrip()}\n\n{made}"
+    return text[: found.start()] + made + text[found.end() :]
+
+
+def _metric(line: MetricLine) -> str:
+    return f"  {'' if line.is_active else '# '}- {_flow(line.metric)}   # {line.why}"
 
 
 def _section(section: Mapping[str, JsonValue]) -> list[str]:

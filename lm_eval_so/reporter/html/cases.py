@@ -1,132 +1,69 @@
-"""Cases on the HTML page: their order, and all rows of a report as data for the script."""
+"""The list of cases on the HTML page, as data for its script."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
 
 from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.words import texts_of
+from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
 from lm_eval_so.reporter.views.cases import (
-    case_view,
+    findings,
     is_answer,
     short_value,
+    source_text,
     status_name,
 )
 from lm_eval_so.reporter.views.slices import by_name
-from lm_eval_so.reporter.views.view import CaseView, ChangedView, ComparisonView, Finding, Words
+from lm_eval_so.reporter.views.view import Finding, words_of
 
-FAILED, UNSCORED, WORSE, BETTER = 1, 2, 4, 8
+BUDGET: Final = 4_000_000
+"""Largest size of the data in bytes: with all else on the page the file stays under 5 MB."""
 
 _LONGEST = 4000
-_DECIMALS = 6
+_LARGEST_TEXT = 24_000
+"""Bytes of a text as JSON; a longer one is cut once more."""
+_MOST_MISSES = 50
+"""Cases that may be too large for what is left of the budget before the others are left out, too."""
+_NOT_KEPT: Final = -2
+"""Place of an answer that was given and is not in the report."""
+_EXACT: Final = 1e15
+_MARKS: Final = 20
+"""Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+_COLUMNS = (
+    *("id", "ref", "input", "expected", "references", "language"),
+    *("tags", "labels", "state", "views", "rows"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCase:
-    """A case, and its baseline answer if it got worse."""
+class CaseList:
+    """The cases as JSON that may stand in a script element, and which ones are left out."""
 
-    case: CaseView
-    before: str | None = None
-    """The baseline's answer."""
-    again: tuple[str, ...] = ()
-    """Results of asking again."""
-
-
-def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[int]:
-    """Return the rows that stand before all others: rows that got worse, then rows that failed.
-
-    The former are in the order of the comparison, the latter in that of the report. All other rows
-    follow in the order of the dataset.
-    """
-    ranks = _ranks(report, comparison)
-    rows = [row for row, sample_id in enumerate(report.samples.ids) if sample_id in ranks]
-    return sorted(rows, key=lambda row: ranks[report.samples.ids[row]])
-
-
-def first_cases(
-    report: EvaluationReport, compared: ComparisonView | None, *, most: int, words: Words
-) -> tuple[list[ShownCase], str | None]:
-    """Return the first cases in that order, and a note if there are more.
-
-    Args:
-        report: Scores.
-        compared: Samples that got worse, if there is a comparison.
-        most: Largest number of cases.
-        words: Texts of the topic `report`.
-    """
-    worse = {each.sample_id: each for each in compared.cases.worse} if compared else {}
-    by_id: dict[str, list[Case]] = {}
-    for case in report.errors:
-        by_id.setdefault(case.sample_id, []).append(case)
-    refs = report.samples.own_ids
-    views = {
-        sample_id: [
-            case_view(case, report.metrics, words, refs)
-            for case in sorted(kept, key=lambda case: case.repeat)
-        ]
-        for sample_id, kept in by_id.items()
-    }
-    found = [
-        each
-        for sample_id in dict.fromkeys((*worse, *report.failed_ids, *by_id))
-        for each in _cases(views.get(sample_id, ()), worse.get(sample_id))
-    ]
-    total = max(len(found), len({*worse, *report.failed_ids}))
-    shown = found[:most]
-    note = words("cases_shown", shown=count(len(shown)), total=count(total))
-    return shown, note if total > len(shown) else None
-
-
-def _ranks(report: EvaluationReport, comparison: Comparison | None) -> Mapping[str, int]:
-    changed = comparison.changed if comparison else ()
-    worse = (case.sample_id for case in changed if case.change == "worse")
-    ordered = dict.fromkeys((*worse, *report.failed_ids))
-    return {sample_id: rank for rank, sample_id in enumerate(ordered)}
-
-
-def _cases(kept: Sequence[CaseView], changed: ChangedView | None) -> Iterator[ShownCase]:
-    """Yield the rows of a sample; if it got worse but did not fail, the comparison's texts of it."""
-    for view in kept:
-        yield _with_change(view, changed) if changed else ShownCase(case=view)
-    if changed and not kept:
-        yield _with_change(_of_change(changed), changed)
-
-
-def _with_change(view: CaseView, changed: ChangedView) -> ShownCase:
-    """Return a case with both scores of each metric that fell, and the present score of others."""
-    told = tuple(f"{score.rsplit(' ', 3)[0]} " for score in changed.scores)
-    others = (score for score in view.scores if not score.startswith(told))
-    return ShownCase(
-        case=replace(view, scores=(*changed.scores, *others)),
-        before=changed.baseline_answer,
-        again=changed.again,
-    )
-
-
-def _of_change(changed: ChangedView) -> CaseView:
-    return CaseView(
-        name=changed.ref or changed.sample_id,
-        own_id=changed.sample_id if changed.ref else "",
-        scores=(),
-        input=changed.input or "",
-        expected=changed.expected,
-        answer=changed.candidate_answer,
-        error=None,
-        findings=tuple(Finding(metric="", reason=why, evidence=()) for why in changed.reasons),
-    )
+    data: str
+    texts: str
+    """Fixed texts of the script, as such JSON."""
+    left_out: str | None
+    """Sentence on the cases that the file does not hold; None if it holds all."""
 
 
 class _Texts:
-    """Texts without secrets, cut to a length, each kept once."""
+    """Texts without secrets, cut to a length, as JSON; each is kept once."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
         self._places: dict[str, int] = {}
-        self.all: list[str] = []
+        self.encoded: list[str] = []
+        self.size = 0
 
     def place(self, text: str | None) -> int:
         """Return the place of a text; -1 if there is none."""
@@ -134,161 +71,328 @@ class _Texts:
             return -1
         found = self._places.get(text)
         if found is None:
-            found = self._places[text] = len(self.all)
-            self.all.append(cut(self._redact(text), _LONGEST))
+            found = self._places[text] = len(self.encoded)
+            self.encoded.append(_encoded(self._redact(text)))
+            self.size += len(self.encoded[-1].encode()) + 1
         return found
 
+    def undo(self, length: int) -> None:
+        """Forget the texts from a place on."""
+        for text in list(self._places)[length:]:
+            del self._places[text]
+        self.size -= sum(len(text.encode()) + 1 for text in self.encoded[length:])
+        del self.encoded[length:]
 
-def case_data(
+
+def case_list(
     report: EvaluationReport,
     comparison: Comparison | None,
+    style: Style,
     *,
-    worse: Sequence[ChangedView],
-    words: Words,
-    redact: Callable[[str], str],
-) -> str:
-    """Return the rows as JSON that may stand in a script element.
+    budget: int = BUDGET,
+) -> CaseList:
+    """Return the cases of a report for the page.
+
+    Unless the style asks for all, the data keeps within a budget: first all cases that changed,
+    failed, have no score or do not count, then a sample of the rest, which is the same one whenever
+    the ids are the same.
 
     Args:
-        report: Report record.
-        comparison: Comparison, if there is one.
-        worse: Views of the samples that got worse.
-        words: Texts of the topic `report`.
-        redact: Function that takes secrets out of a text.
+        report: Scores.
+        comparison: Verdict, if there is one.
+        style: Language, secrets, and which cases the page holds.
+        budget: Largest size in bytes.
     """
-    columns, texts = report.samples, _Texts(redact)
-    size = len(columns.ids)
-    nothing: tuple[None, ...] = (None,) * size
+    entries = _Entries(report, comparison, style)
+    order = entries.order()
+    limit = None if style.cases is ReportCases.ALL else budget
+    kept = _within(entries, order, limit)
+    columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
+    places = {entry["sample"]: place for place, entry in enumerate(columns)}
     data = {
-        "id": [texts.place(each) for each in columns.ids],
-        "ref": [texts.place(each or None) for each in columns.refs or nothing],
-        "repeat": columns.repeats,
-        "status": [texts.place(status_name(each, words)) for each in columns.statuses],
-        "flags": _flags(report, comparison),
-        "first": first_rows(report, comparison),
-        "input": [texts.place(each) for each in columns.inputs or nothing],
-        "expected": [texts.place(each) for each in columns.expected or nothing],
-        "answer": [texts.place(each) for each in columns.answers or nothing],
-        "tags": [[texts.place(tag) for tag in each] for each in columns.tags or ((),) * size],
-        "language": [texts.place(each) for each in columns.languages or nothing],
-        "labels": [
-            {
-                "by": texts.place(name),
-                "name": texts.place(by_name(name, words)),
-                "values": [texts.place(value) for value in each.values],
-                "rows": each.places,
-            }
-            for name, each in columns.labels.items()
-        ],
-        "metrics": [texts.place(name) for name in columns.scores],
-        "lower": [_is_lower(report, name) for name in columns.scores],
-        "scores": [[_short(v) for v in values] for values in columns.scores.values()],
-        "more": _more(report, texts, words),
-        "before": _before(comparison, texts),
-        "change": _change(worse, texts),
-        "texts": texts.all,
+        **{key: [entry[key] for entry in columns] for key in _COLUMNS},
+        "more": {str(n): e["more"] for n, e in enumerate(columns) if e["more"]},
+        "first": [places[each] for each in order[: entries.telling] if each in places],
+        **entries.heads(),
     }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    pairs = [f"{_json(key)}:{_json(value)}" for key, value in data.items()]
+    text = f'{{{",".join(pairs)},"texts":[{",".join(entries.texts.encoded)}]}}'
+    return CaseList(
+        data=text,
+        texts=_json(texts_of("case_list", style.language)),
+        left_out=_left_out(entries, order, kept, style),
+    )
+
+
+def _within(
+    entries: "_Entries", order: Sequence[str], limit: int | None
+) -> dict[str, Mapping[str, Any]]:
+    """Return the cases that fit, by sample."""
+    kept: dict[str, Mapping[str, Any]] = {}
+    numbers, misses = 2_000, 0
+    for sample_id in order:
+        before = len(entries.texts.encoded)
+        entry = entries.entry(sample_id)
+        size = len(_json([entry[key] for key in (*_COLUMNS, "more")])) + _MARKS
+        if limit is not None and entries.texts.size + numbers + size > limit:
+            entries.texts.undo(before)
+            misses += 1
+            if misses > _MOST_MISSES:
+                break
+            continue
+        numbers += size
+        kept[sample_id] = {"sample": sample_id, **entry}
+    return kept
+
+
+class _Entries:
+    """Entries of the list, made one by one.
+
+    Args:
+        report: Scores.
+        comparison: Verdict, if there is one.
+        style: Language and secrets.
+    """
+
+    def __init__(
+        self, report: EvaluationReport, comparison: Comparison | None, style: Style
+    ) -> None:
+        self._report, self._comparison = report, comparison
+        self._language = style.language
+        self._words = words_of("report", style.language)
+        self.texts = _Texts(style.redactor.redact)
+        self.states = case_states(report, comparison)
+        self._right = right_rows(report, comparison)
+        told = first_cases(comparison, style.language) if comparison else ()
+        self._told = {case.sample_id: case for case in told}
+        broken = comparison.broken.cases if comparison and comparison.broken else ()
+        self._broken = {case.sample_id: case for case in reversed(broken)}
+        reworded = comparison.reworded if comparison else ()
+        self._reworded = {case.sample_id: case.baseline_answer for case in reworded}
+        changed = comparison.changed if comparison else ()
+        self._changed = {case.sample_id: case for case in reversed(changed)}
+        self._rows: dict[str, list[int]] = {}
+        for row, sample_id in enumerate(report.samples.ids):
+            self._rows.setdefault(sample_id, []).append(row)
+        self._shown: dict[str, list[Case]] = {}
+        for case in report.errors:
+            self._shown.setdefault(case.sample_id, []).append(case)
+        self.telling = sum(state.is_telling for state in self.states.values())
+
+    def order(self) -> list[str]:
+        """Return the samples: those that got worse, then failed ones, then others that tell something.
+
+        The rest follows in an order by chance that its ids alone decide.
+        """
+        slipped = (each for each, state in self.states.items() if "slip" in state.views)
+        ranked = dict.fromkeys((*self._told, *slipped, *self._report.failed_ids))
+        telling = [each for each, state in self.states.items() if state.is_telling]
+        known = {*telling}
+        first = [each for each in ranked if each in known]
+        others = [each for each in self.states if each not in known]
+        others.sort(key=lambda each: blake2b(each.encode("utf-8", "replace")).digest())
+        return [*first, *(each for each in telling if each not in ranked), *others]
+
+    def heads(self) -> dict[str, Any]:
+        """Return what is common to all cases."""
+        place, metrics = self.texts.place, self._report.metrics
+        columns = self._report.samples
+        return {
+            "total": len(self.states),
+            "names": [place(name) for name in columns.scores],
+            "lower": [
+                name in metrics and metrics[name].direction is Direction.LOWER
+                for name in columns.scores
+            ],
+            "units": [
+                place(metrics[name].unit if name in metrics else None) for name in columns.scores
+            ],
+            "best": [_best(metrics.get(name)) for name in columns.scores],
+            "state_names": {name: number for number, name in enumerate(STATES)},
+            "view_bits": {view: 1 << bit for bit, view in enumerate(VIEWS)},
+            "label_sets": [
+                {
+                    "by": place(name),
+                    "name": place(by_name(name, self._words)),
+                    "values": [place(value) for value in each.values],
+                }
+                for name, each in columns.labels.items()
+            ],
+        }
+
+    def entry(self, sample_id: str) -> dict[str, Any]:
+        """Return a case: places of its texts, its state, and a list for each of its rows."""
+        columns, place = self._report.samples, self.texts.place
+        rows, state = self._rows[sample_id], self.states[sample_id]
+        row = rows[0]
+        tags = columns.tags[row] if columns.tags else ()
+        references = columns.references[row] if columns.references else ()
+        return {
+            "id": place(sample_id),
+            "ref": place(_at(columns.refs, row) or None),
+            "input": place(_at(columns.inputs, row)),
+            "expected": place(_at(columns.expected, row)),
+            "references": [place(each) for each in references],
+            "language": place(_at(columns.languages, row)),
+            "tags": [place(tag) for tag in tags],
+            "labels": [each.places[row] for each in columns.labels.values()],
+            "state": STATES.index(state.name),
+            "views": _bits(state),
+            "rows": [self._row(each, state, len(rows)) for each in rows],
+            "more": self._more(sample_id),
+        }
+
+    def _row(self, row: int, state: CaseState, of: int) -> list[Any]:
+        columns, place = self._report.samples, self.texts.place
+        # a single answer fails with its case, whichever metric says so
+        right = False if of == 1 and "failing" in state.views else self._right[row]
+        answer = place(_at(self._report.answer_texts, row))
+        if answer < 0 and is_answer(columns.statuses[row]):
+            answer = _NOT_KEPT
+        return [
+            answer,
+            place(status_name(columns.statuses[row], self._words)),
+            -1 if right is None else int(right),
+            *(_short(values[row]) for values in columns.scores.values()),
+        ]
+
+    def _more(self, sample_id: str) -> dict[str, Any]:
+        """Return what the comparison tells of a case, and the reasons that the report keeps."""
+        place, found = self.texts.place, dict[str, Any]()
+        told = self._told.get(sample_id)
+        reasons: dict[tuple[str, str], Finding] = {}
+        if told is not None:
+            found |= self._sides(told)
+            for metric, reason in told.reasons:
+                reasons[metric, reason] = Finding(metric=metric, reason=reason, evidence=())
+        else:
+            found |= self._gain(sample_id)
+        for case in self._shown.get(sample_id, ()):
+            found |= self._of_row(case)
+            for each in findings(case, _with_reasons(case), self._words):
+                if is_answer(case.status):
+                    reasons[each.metric, each.reason] = each
+        if source := self._source(sample_id):
+            found["source"] = place(source)
+        if tally := self._tally(sample_id):
+            found["tally"] = tally
+        if (change := self._changed.get(sample_id)) is not None:
+            scores = _short(change.baseline), _short(change.candidate)
+            found["moved"] = [place(change.metric), *scores]
+        if reasons:
+            found["why"] = [_finding(each, place) for each in reasons.values()]
+        return found
+
+    def _sides(self, told: FirstCase) -> dict[str, Any]:
+        place = self.texts.place
+        return {
+            "was": place(told.baseline_answer),
+            "now": place(told.answer),
+            "was_said": place(told.was or None),
+            "now_said": place(told.now or None),
+            "notes": [place(note) for note in told.notes],
+        }
+
+    def _gain(self, sample_id: str) -> dict[str, Any]:
+        """Return both answers of a case that slipped once, got better or is only reworded."""
+        slip, change = self._broken.get(sample_id), self._changed.get(sample_id)
+        if slip is not None:
+            was, now = slip.baseline_answer, slip.answer
+        elif change is not None:
+            was, now = change.baseline_answer, change.candidate_answer
+        elif sample_id in self._reworded:
+            return {"was": self.texts.place(self._reworded[sample_id])}
+        else:
+            return {}
+        return {"was": self.texts.place(was), "now": self.texts.place(now)}
+
+    def _source(self, sample_id: str) -> str:
+        """Return the place that a case is from; empty if it is not known."""
+        sources = self._report.samples.sources
+        source = sources[self._rows[sample_id][0]] if sources else None
+        return source_text(source, self._language) if source else ""
+
+    def _tally(self, sample_id: str) -> list[list[int]]:
+        """Return right and all answers of the baseline and of the candidate, if they can be counted."""
+        case, told = self._broken.get(sample_id), self._told.get(sample_id)
+        if told is not None and told.right_now is not None:
+            return [[*(told.right_before or (0, 0))], [*told.right_now]]
+        if case is None or case.no_answer:
+            return []
+        wrong, all_ = case.now
+        return [[*(case.baseline or (0, 0))], [all_ - wrong, all_]]
+
+    def _of_row(self, case: Case) -> dict[str, Any]:
+        """Return the texts of a row that the report keeps in full."""
+        place, metrics = self.texts.place, self._report.metrics
+        said = {s.metric: short_value(s, metrics.get(s.metric), self._words) for s in case.scores}
+        found: dict[str, Any] = {"input": place(case.input or None)}
+        if not is_answer(case.status):
+            return found | {"error": place(case.reason)}
+        names = self._report.samples.scores
+        return found | {"said": [place(said.get(name)) for name in names]}
+
+
+def _with_reasons(case: Case) -> list[str]:
+    """Return the metrics that apply to a row, the failed ones first."""
+    scored = [s.metric for s in case.scores if s.status is not ScoreStatus.NOT_APPLICABLE]
+    return [*dict.fromkeys((*case.failed, *scored))]
+
+
+def _finding(each: Finding, place: Callable[[str | None], int]) -> list[Any]:
+    votes = [
+        [place(vote.model), place(vote.said), place(vote.reason), [*map(place, vote.evidence)]]
+        for vote in each.votes
+    ]
+    return [place(each.metric), place(each.reason), [*map(place, each.evidence)], votes]
+
+
+def _bits(state: CaseState) -> int:
+    return sum(1 << bit for bit, view in enumerate(VIEWS) if view in state.views)
+
+
+def _left_out(
+    entries: _Entries, order: Sequence[str], kept: Mapping[str, object], style: Style
+) -> str | None:
+    if len(kept) == len(order):
+        return None
+    first, rest = order[: entries.telling], order[entries.telling :]
+    told, drawn = sum(each in kept for each in first), sum(each in kept for each in rest)
+    words = words_of("case_list", style.language)
+    key = "left_out_rest" if told == len(first) else "left_out_telling"
+    return words(
+        key, told=count(told), all=count(len(first)), drawn=count(drawn), rest=count(len(rest))
+    )
+
+
+def _best(metric: Any) -> float | None:
+    """Return the full score of a metric; None if there is no such thing."""
+    if metric is None or metric.range is None or metric.kind is MetricKind.RATIO:
+        return None
+    low, high = metric.range
+    return float(low if metric.direction is Direction.LOWER else high)
+
+
+def _encoded(text: str) -> str:
+    graphemes = _LONGEST
+    made = _json(cut(text, graphemes))
+    while (size := len(made.encode())) > _LARGEST_TEXT:
+        graphemes = graphemes * _LARGEST_TEXT // size
+        made = _json(cut(text, graphemes))
+    return made
+
+
+def _json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(_UNSAFE)
 
 
-def _flags(report: EvaluationReport, comparison: Comparison | None) -> list[int]:
-    columns, failed = report.samples, {*report.failed_ids}
-    by_change: dict[str, set[str]] = {"worse": set(), "better": set()}
-    for change in comparison.changed if comparison else ():
-        by_change[change.change].add(change.sample_id)
-    unscored = _unscored_rows(report)
-    found = []
-    for row, (sample_id, status) in enumerate(zip(columns.ids, columns.statuses, strict=True)):
-        is_lost = row in unscored or not is_answer(status)
-        found.append(
-            FAILED * (sample_id in failed and not is_lost)
-            + UNSCORED * is_lost
-            + WORSE * (sample_id in by_change["worse"])
-            + BETTER * (sample_id in by_change["better"])
-        )
-    return found
-
-
-def _unscored_rows(report: EvaluationReport) -> set[int]:
-    """Return the rows that lack a score by a fault, of metrics that count such rows."""
-    found: set[int] = set()
-    for name, values in report.samples.scores.items():
-        metric = report.metrics.get(name)
-        if metric is None or not {*metric.unscored_by} - {"cached", "not_reported"}:
-            continue
-        spared = {*report.samples.not_applicable.get(name, ())}
-        spared |= {*report.samples.cached} if "cached" in metric.unscored_by else set()
-        found |= {row for row, v in enumerate(values) if v is None and row not in spared}
-    return found
-
-
-def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, Any]:
-    """Return the details of the cases that the report keeps in full, by row."""
-    columns = report.samples
-    rows = {key: row for row, key in enumerate(zip(columns.ids, columns.repeats, strict=True))}
-    found: dict[str, Any] = {}
-    for case in report.errors:
-        row = rows.get((case.sample_id, case.repeat))
-        if row is None:
-            continue
-        shown = case_view(case, report.metrics, words, {})
-        labels = {
-            each.metric: short_value(each, report.metrics.get(each.metric), words)
-            for each in case.scores
-        }
-        found[str(row)] = {
-            "input": texts.place(case.input),
-            "error": texts.place(shown.error),
-            "labels": [
-                texts.place(labels.get(name)) if name in labels else -1 for name in columns.scores
-            ],
-            "why": [
-                {
-                    "metric": texts.place(each.metric),
-                    "reason": texts.place(each.reason),
-                    "evidence": [texts.place(text) for text in each.evidence],
-                    "votes": [
-                        {
-                            "model": texts.place(vote.model),
-                            "said": texts.place(vote.said),
-                            "reason": texts.place(vote.reason),
-                            "evidence": [texts.place(text) for text in vote.evidence],
-                        }
-                        for vote in each.votes
-                    ],
-                }
-                for each in shown.findings
-            ],
-        }
-    return found
-
-
-def _before(comparison: Comparison | None, texts: _Texts) -> Mapping[str, int]:
-    """Return the baseline's answers to samples that changed, by the place of their id."""
-    changed = comparison.changed if comparison else ()
-    return {
-        str(texts.place(case.sample_id)): texts.place(case.baseline_answer)
-        for case in changed
-        if case.baseline_answer is not None
-    }
-
-
-def _change(worse: Sequence[ChangedView], texts: _Texts) -> Mapping[str, Any]:
-    """Return the drops of samples that got worse, and the results of asking again, by place of the id."""
-    return {
-        str(texts.place(case.sample_id)): {
-            "scores": [texts.place(text) for text in case.scores],
-            "again": [texts.place(text) for text in case.again],
-        }
-        for case in worse
-    }
-
-
-def _is_lower(report: EvaluationReport, name: str) -> bool:
-    metric = report.metrics.get(name)
-    return metric is not None and metric.direction.value == "lower"
+def _at(column: Sequence[str | None] | None, row: int) -> str | None:
+    return column[row] if column is not None else None
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, _DECIMALS)
+    if value is None:
+        return None
+    is_whole = abs(value) < _EXACT and value == int(value)
+    return int(value) if is_whole else float(f"{value:.6g}")

@@ -1,70 +1,23 @@
 """The HTML report: one file that asks nothing of the network."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from lm_eval_so.core.records.comparison import Comparison, MetricComparison
-from lm_eval_so.core.records.enums import MetricKind, Verdict
-from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
+from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
-from lm_eval_so.reporter.html.cases import case_data, first_cases
-from lm_eval_so.reporter.html.drawings import (
-    WIDTH,
-    Span,
-    change_spans,
-    changed_slices,
-    mean_span,
-    shares,
-    slice_drawings,
-)
+from lm_eval_so.reporter.html.cases import case_list
+from lm_eval_so.reporter.html.conditions import conditions_of
+from lm_eval_so.reporter.html.forest import forest_of_changes, forest_of_means
+from lm_eval_so.reporter.html.head import head_of
+from lm_eval_so.reporter.html.where import changed_slices, slice_means
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
-from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
+from lm_eval_so.reporter.views.view import ComparisonView, ReportView, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
-_TONES = {
-    Verdict.PASS: "pass",
-    Verdict.IMPROVED: "pass",
-    Verdict.REGRESSION: "bad",
-    Verdict.ERROR: "bad",
-    Verdict.INCONCLUSIVE: "open",
-}
-_ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
-_MOST_METRICS = 8
-"""Most metrics side by side in the table of slices."""
-IN_DATASET_ORDER = "(dataset)"
-"""Value of the dataset's order in the sort control; other values are names of metrics."""
-_IN_SCRIPT = (
-    *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
-    *("any_tag", "any_language", "any_status", "any_label", "more_rows", "nothing_found"),
-    *("input", "expected", "answer", "error", "why", "evidence", "panel", "tags_word"),
-    *("baseline_answer", "candidate_answer", "scores_word"),
-    "change_word",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeanDrawing:
-    """A metric's row, its interval on its range, and the distribution of its scores."""
-
-    row: MetricRow
-    span: Span | None
-    bars: Sequence[float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeDrawing:
-    """A metric's change, and its interval on the axis."""
-
-    row: GateRow
-    span: Span | None
-    tone: str
-    sentence: str
 
 
 def html_report(content: Content) -> str:
@@ -84,85 +37,67 @@ def html_report(content: Content) -> str:
     view = view_report(
         report, lead=lead, language=language, examples=examples, is_compared=compared is not None
     )
-    shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
-    shown = shown[:_MOST_METRICS]
-    css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
-    cases, cases_note = first_cases(report, compared, most=examples, words=words)
+    css = asset(_PACKAGE, "report.css") + asset(_PACKAGE, "cases.css")
+    script = asset(_PACKAGE, "report.js")
+    cases = case_list(report, comparison, style)
     values = {
         "language": language.value,
         "report": view,
         "comparison": compared,
-        "icons": _ICONS,
+        "head": head_of(report, comparison, compared, style),
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
         "tone": compared.verdict.headline.tone if compared else "none",
-        "means": [_mean_drawing(row, report) for row in view.metrics],
-        "changes": _changes(comparison, compared) if comparison and compared else [],
-        "slice_metrics": shown,
-        "slices": list(slice_drawings(report, comparison, shown, words)),
-        "changed": list(changed_slices(comparison, compared, report))
-        if comparison and compared
-        else [],
+        **_figures(content, view, compared),
         "cases": cases,
-        "cases_note": cases_note,
-        "in_dataset_order": IN_DATASET_ORDER,
         "settings": {
             "settings_run": _pretty(report.experiment.run_config),
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
         },
-        "width": WIDTH,
         "csp": content_policy(css, script),
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
+        "l": words_of("case_list", language),
+        "p": words_of("page", language),
     }
     trusted = {
         "style": css,
         "script": script,
-        "data": case_data(
-            report,
-            comparison,
-            worse=compared.cases.worse if compared else (),
-            words=words,
-            redact=redactor.redact,
-        ),
-        "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
+        "data": cases.data,
+        "texts": cases.texts,
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
 
 
-def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:
-    metric = report.metrics[row.id]
-    values = report.samples.scores.get(row.id, ())
-    return MeanDrawing(row=row, span=mean_span(metric), bars=shares(values, metric.range))
-
-
-def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing]:
-    """Return the changes, gating metrics first; scores share an axis, and so do ratios."""
-    rows = {row.metric: row for row in (*view.scores, *view.ratios)}
-    spans: dict[str, Span | None] = {}
-    for group in _groups(comparison.metrics):
-        spans |= dict(zip(group, change_spans([comparison.metrics[k] for k in group]), strict=True))
-    ordered = sorted(rows, key=lambda key: not comparison.metrics[key].gating)
-    return [
-        ChangeDrawing(
-            row=rows[key],
-            span=spans[key],
-            tone=_TONES.get(comparison.metrics[key].verdict, "none"),
-            sentence=comparison.metrics[key].sentence,
+def _figures(content: Content, view: ReportView, compared: ComparisonView | None) -> dict[str, Any]:
+    """Return figures, slices and conditions: changes where there is something to compare with, else means."""
+    report, comparison, language = content.report, content.comparison, content.style.language
+    if report is None:
+        return {}
+    rows = (*compared.scores, *compared.ratios) if compared else ()
+    is_compared = bool(rows) and comparison is not None and comparison.baseline.source != "none"
+    rules = compared.verdict.rules if compared else None
+    figures: dict[str, Any] = {
+        "is_compared": is_compared,
+        "changed": None,
+        "slices": (),
+        "conditions": conditions_of(report, comparison, rules, language),
+    }
+    if is_compared and comparison is not None and compared is not None:
+        figures["forest"] = forest_of_changes(comparison, compared, report, language)
+    else:
+        words = words_of("page", language)
+        figures["forest"] = forest_of_means(report, comparison, view.metrics, words)
+    if comparison is not None and compared is not None and comparison.slices:
+        figures["changed"] = changed_slices(
+            comparison, compared.slices.rows, report, words_of("page", language)
         )
-        for key in ordered
-    ]
-
-
-def _groups(metrics: Mapping[str, MetricComparison]) -> list[list[str]]:
-    scores = [k for k, m in metrics.items() if m.kind in {MetricKind.BINARY, MetricKind.BOUNDED}]
-    ratios = [k for k, m in metrics.items() if m.kind is MetricKind.RATIO]
-    open_ones = [[k] for k, m in metrics.items() if m.kind is MetricKind.UNBOUNDED]
-    return [scores, ratios, *open_ones]
-
-
-def _patterns(words: Words) -> dict[str, str]:
-    return {"shown_of": words("shown_of", shown="{shown}", total="{total}")}
+    else:
+        names, rows_of_means = slice_means(
+            report, words_of("report", language), words_of("page", language)
+        )
+        figures |= {"slice_metrics": names, "slices": rows_of_means}
+    return figures
 
 
 def _pretty(value: object) -> str:

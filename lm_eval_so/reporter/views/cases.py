@@ -1,12 +1,13 @@
 """Views of cases: failed, changed, flaky and exempted samples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import place_in_file
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -53,16 +54,19 @@ def case_view(
         expected=case.expected,
         answer=case.answer if answered else None,
         error=None if answered else case.reason,
-        findings=tuple(_findings(case, words)) if answered else (),
+        findings=tuple(findings(case, case.failed, words)) if answered else (),
     )
 
 
-def cases_note(report: EvaluationReport, shown: int, words: Words) -> str | None:
+def cases_note(total: int, shown: int, words: Words) -> str | None:
     """Return how many cases are shown of how many; None if all are."""
-    total = max(len(report.failed_ids), len(report.errors))
-    if total <= shown:
-        return None
-    return words("cases_shown", shown=count(shown), total=count(total))
+    return words("cases_shown", shown=count(shown), total=count(total)) if total > shown else None
+
+
+def source_text(source: SourcePlace, language: Language) -> str:
+    """Return where a sample is from, as "returns.docx, page 2"."""
+    told = place_in_file(source.at, language) or str(source.at.get("path", ""))
+    return ", ".join(filter(None, (source.file, told)))
 
 
 def is_answer(status: str) -> bool:
@@ -94,10 +98,16 @@ def _scores(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> I
             yield f"{each.metric} {short_value(each, metrics.get(each.metric), words)}"
 
 
-def _findings(case: Case, words: Words) -> Iterator[Finding]:
-    """Yield the reason of each failed metric, in the case's order; of an older report, all reasons."""
+def findings(case: Case, metrics: Sequence[str], words: Words) -> Iterator[Finding]:
+    """Yield the reason of the score by each metric that gives one, in the order given.
+
+    Args:
+        case: Row that the report keeps in full.
+        metrics: Ids of metrics; none: all of the case, as of an older report, which names no failed ones.
+        words: Texts of the topic `report`.
+    """
     by_metric = {each.metric: each for each in case.scores}
-    for metric_id in case.failed or by_metric:
+    for metric_id in metrics or by_metric:
         each = by_metric.get(metric_id)
         if each is None or not (each.reason or each.code):
             continue

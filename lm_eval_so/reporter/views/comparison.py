@@ -12,6 +12,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
+    difference,
     factor,
     percent,
     reason_figures,
@@ -92,7 +93,7 @@ def view_comparison(
             *verdict.warnings,
             *_warnings(comparison, language),
         ),
-        differences=comparison.differences,
+        differences=tuple(difference(each, language) for each in comparison.differences),
         rerun=comparison.rerun,
         accepted=acceptance_note(accepted, language) if accepted else None,
         cases=changed_cases(comparison, report, words),
@@ -278,20 +279,39 @@ def accept_entries(comparison: Comparison) -> str:
     """
     if comparison.verdict is not Verdict.REGRESSION:
         return ""
-    cases = comparison.broken.cases if comparison.broken else ()
-    stayed = [case.sample_id for case in cases if case.state in {"must", "proven"}]
-    drops = {name: _fallen(name, comparison) for name in stayed[:_MOST_ACCEPTED]}
-    found = [("id", name, drop) for name, drop in drops.items()]
+    names = _stayed_wrong(comparison)[:_MOST_ACCEPTED]
+    found = [_entry(comparison, "id", name, _fallen(name, comparison)) for name in names]
     for key, metric in comparison.metrics.items():
         before, now = metric.baseline, metric.candidate
         is_fall = metric.gating and metric.verdict is Verdict.REGRESSION
         if is_fall and metric.reason != "threshold" and before is not None and now is not None:
-            found.append(("metric", key, abs(now - before)))
+            found.append(_entry(comparison, "metric", key, abs(now - before)))
+    return "\n".join(found)
+
+
+def accept_entry(comparison: Comparison, sample_id: str) -> str:
+    """Return the entry for the accept file under which a case that stayed wrong would be accepted.
+
+    Empty if the run does not fail for it.
+    """
+    is_worse = comparison.verdict is Verdict.REGRESSION
+    if not is_worse or sample_id not in _stayed_wrong(comparison):
+        return ""
+    return _entry(comparison, "id", sample_id, _fallen(sample_id, comparison))
+
+
+def _stayed_wrong(comparison: Comparison) -> list[str]:
+    """Return the cases for which a run fails."""
+    cases = comparison.broken.cases if comparison.broken else ()
+    failing = (case.sample_id for case in cases if case.state in {"must", "proven"})
+    return list(dict.fromkeys(failing))
+
+
+def _entry(comparison: Comparison, kind: str, name: str, drop: float) -> str:
     day = datetime.fromisoformat(comparison.compared_at).date() + timedelta(days=_ACCEPTED_DAYS)
-    return "\n".join(
+    return (
         f"- {kind}: {json.dumps(name, ensure_ascii=False)}\n  max_drop: {_rounded_up(drop)}\n"
         f"  reason:\n  until: {day}"
-        for kind, name, drop in found
     )
 
 

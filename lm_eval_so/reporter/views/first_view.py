@@ -11,6 +11,7 @@ from lm_eval_so.core.words.first_cases import (
     after_cases,
     first_cases,
     look_first,
+    low_cases,
     unreviewed,
 )
 from lm_eval_so.core.words.headline import headline_of
@@ -44,6 +45,7 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
+        low=low_cases(comparison, report, language),
         accepted=tuple(
             _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
         ),

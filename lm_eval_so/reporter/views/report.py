@@ -1,11 +1,13 @@
 """View of an evaluation report: scores, judges, cost and time."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import EvaluationReport, JudgeHealth
+from lm_eval_so.core.records.report import Case, EvaluationReport, JudgeHealth
 from lm_eval_so.core.words.first_cases import unreviewed
 from lm_eval_so.core.words.formats import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
@@ -23,6 +25,7 @@ from lm_eval_so.reporter.views.view import (
     ABSENT,
     Breakdown,
     Cases,
+    CaseView,
     CostRow,
     JudgeRow,
     ReportView,
@@ -55,7 +58,7 @@ def view_report(
     words = words_of("report", language)
     alone = () if is_compared else unreviewed(report, language)
     lead = lead if lead in report.metrics else first_score(report)
-    cases, refs = report.errors[:examples], report.samples.own_ids
+    groups = _alike(report)
     slices, hidden = slice_rows(report, lead, words) if lead else ([], 0)
     return ReportView(
         suite=report.experiment.suite,
@@ -70,8 +73,10 @@ def view_report(
             note=words("slices_hidden", n=count(hidden)) if hidden else None,
         ),
         cases=Cases(
-            shown=tuple(case_view(case, report.metrics, words, refs) for case in cases),
-            note=cases_note(report, len(cases), words),
+            shown=tuple(_cases_once(report, groups[:examples], words)),
+            note=cases_note(
+                max(len({*report.failed_ids}), len(groups)), len(groups[:examples]), words
+            ),
         ),
         judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
         costs=tuple(cost_rows(report, words)),
@@ -79,6 +84,29 @@ def view_report(
         footer=tuple(report_origin(report, words)),
         commands=commands(report),
     )
+
+
+def _alike(report: EvaluationReport) -> list[list[Case]]:
+    """Return the rows that failed, those of a case with the same answer together, in the report's order."""
+    found: dict[tuple[str, str, str | None], list[Case]] = {}
+    for case in report.errors:
+        found.setdefault((case.sample_id, case.status, case.answer), []).append(case)
+    return [*found.values()]
+
+
+def _cases_once(
+    report: EvaluationReport, groups: Sequence[Sequence[Case]], words: Words
+) -> Iterator[CaseView]:
+    """Yield a case for each group: of several answers the first, with how many of all are like it."""
+    refs, asked = report.samples.own_ids, Counter(report.samples.ids)
+    for same in groups:
+        first = min(same, key=lambda case: case.repeat)
+        view = case_view(first, report.metrics, words, refs)
+        all_ = asked[first.sample_id]
+        if all_ > 1:
+            times = words("of_times", n=count(len(same)), k=count(all_))
+            view = replace(view, name=refs.get(first.sample_id, first.sample_id), times=times)
+        yield view
 
 
 def view_for_comment(report: EvaluationReport, language: Language) -> ScoredView:
@@ -124,8 +152,6 @@ def _warnings(report: EvaluationReport, words: Words, language: Language) -> Ite
         reasons = "; ".join(words(f"judge_why_{code}") for code in judge.why)
         if judge.state != "ok":
             yield words("judge_warning", judge=key, reasons=reasons)
-        if judge.injection_flags:
-            yield words("injection_flags", judge=key, n=count(judge.injection_flags))
     for key, metric in report.metrics.items():
         # a time of another day is not missing in this run
         if lost := metric.unscored - metric.unscored_by.get("cached", 0):

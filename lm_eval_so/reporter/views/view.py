@@ -95,6 +95,8 @@ class CaseView:
     answer: str | None
     error: str | None
     findings: tuple[Finding, ...]
+    times: str = ""
+    """Answers of several that are like this one, as "3 of 3 times"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ class JudgeRow:
     """Agreement with people; else the state of the calibration."""
     j: str
     notes: tuple[str, ...]
-    """Differences from the panel, biases, and injections by answers."""
+    """Differences from the panel, and biases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +293,8 @@ class VerdictView:
     """Whether the run could not be measured, which then is said first."""
     cases: tuple[FirstCase, ...]
     """Cases that got worse, the most telling first."""
+    low: tuple[FirstCase, ...]
+    """In a first run the first cases that score low or have no answer."""
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
     sentence: str

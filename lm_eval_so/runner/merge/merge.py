@@ -167,6 +167,7 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
         finished_at=max((i.finished_at for i in infos if i.finished_at), default=None),
         checkout=None,
         judged_at=None,
+        broken=None,
         put_aside_at=None,
     )
 

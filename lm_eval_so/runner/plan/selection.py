@@ -189,6 +189,9 @@ def backend_section(config: Config) -> BackendSection:
         ConfigError: If there is none.
     """
     if config.backend is None:
-        hint = "name the chatbot: backend: {name: openai, params: {model: …}}"
+        hint = (
+            "lm-eval-so init --url URL asks your chatbot once and writes it; "
+            "or backend: {name: openai, params: {model: …}}"
+        )
         raise ConfigError('the key "backend" is missing', where=config.where("backend"), hint=hint)
     return config.backend

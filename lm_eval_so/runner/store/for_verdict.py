@@ -114,12 +114,13 @@ def put_aside(run_dir: RunDir, at: str) -> Path:
     return aside
 
 
-def note_verdict(folder: Path, at: str) -> None:
+def note_verdict(folder: Path, at: str, *, broken: int) -> None:
     """Note in a run of `ci` that the verdict on it is made; without effect if there is none.
 
     Args:
         folder: The folder of the run.
         at: Time of the verdict.
+        broken: Cases that broke for good.
 
     Raises:
         InputError: If another process writes there, or it cannot be written to.
@@ -129,7 +130,7 @@ def note_verdict(folder: Path, at: str) -> None:
     with closing(RunDir.open(folder)) as run_dir:
         info = read_info(folder)
         if info is not None and info.checkout is not None and info.judged_at is None:
-            run_dir.write_info(replace(info, judged_at=at))
+            run_dir.write_info(replace(info, judged_at=at, broken=broken))
 
 
 def is_recent(folder: Path, start: RunInfo, beside: Path | None = None) -> bool:

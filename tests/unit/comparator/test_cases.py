@@ -1,4 +1,4 @@
-"""Cases that had an answer in the baseline and have none now."""
+"""Cases that had an answer in the baseline and have none now, and cases that are only reworded."""
 
 from dataclasses import replace
 
@@ -119,3 +119,21 @@ def test_lost_headline__counts(n: int, language: Language, headline: str, reason
     lost = a_lost(*[LostCase(sample_id="q", why="timeout")] * n)
     assert lost_headline(lost, language) == headline
     assert lost_reasons(lost, language) == reasons
+
+
+def test_reworded__an_answer_that_the_baseline_did_not_give_with_the_same_score() -> None:
+    before = [f"답 {row}" for row in range(N * 2)]
+    now = [before[row - row % 2] for row in range(N * 2)]  # each says what it said at first
+    now[3 * 2] = "다른 답"
+    now[4 * 2] = before[4 * 2 + 1]  # what it had said the second time
+    now[5 * 2 + 1] = "둘째 답"
+    found = judge(
+        a_report(repeats=2, answers=tuple(before)),
+        a_report(repeats=2, answers=tuple(now)),
+    )
+    assert [case.sample_id for case in found.changed] == []
+    told = {case.sample_id: case.baseline_answer for case in found.reworded}
+    assert told == {"환불-3": "답 6"}
+    plain = a_report(repeats=2)
+    assert judge(plain, plain).reworded == ()
+    assert judge(None, a_report(repeats=2, answers=tuple(now))).reworded == ()

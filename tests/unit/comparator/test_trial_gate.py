@@ -131,7 +131,9 @@ def test_trial_gate__the_same_flips_in_fewer_groups_prove_less() -> None:
 
 def test_trial_gate__quarantined_samples_leave_with_all_their_copies() -> None:
     report = make_report({"right": [[1, 1]] * 90 + [[0, 1]] * 12})
-    names = [f"s{at}" for at in range(90, 102)]
+    refs = tuple(f"FAQ-{at}" for at in range(102) for _ in range(2))
+    report = replace(report, samples=replace(report.samples, refs=refs))
+    names = [*(f"s{at}" for at in range(90, 96)), *(f"FAQ-{at}" for at in range(96, 102))]
     quiet = gate_on(report, exceptions=Exceptions(quarantine=tuple(map(entry, names))))
     trials = [
         trial

@@ -105,3 +105,20 @@ def test_compare__wording__takes_no_part_in_the_correction_for_several() -> None
     metric = comparison.metrics["exact_match"]
     assert metric.p_worse == metric.p_raw
     assert comparison.verdict is Verdict.REGRESSION
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [(Language.EN, "Only 5 samples"), (Language.KO, "5개뿐입니다")]
+)
+def test_compare__too_few_cases_for_several_metrics_are_said_once(language, told) -> None:
+    names = ("a", "b", "c")
+    reports = [
+        make_report(
+            {key: [1, 1, 1, 1, last] for key in names}, kinds=dict.fromkeys(names, "binary")
+        )
+        for last in (1, 0)
+    ]
+    gate = {"metrics": {key: {"margin": 0.05} for key in names}}
+    sentence = judge(*reports, gate=gate, language=language).sentence
+    assert sentence.count(told) == 1
+    assert all(f"{key}: 1.00 → 0.800 (−0.200)." in sentence for key in names)

@@ -13,7 +13,13 @@ from made_reports import report
 
 from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
-from lm_eval_so.core.records.report import Acceptance, Columns, EvaluationReport, Labels
+from lm_eval_so.core.records.report import (
+    Acceptance,
+    Columns,
+    EvaluationReport,
+    Labels,
+    SourcePlace,
+)
 from lm_eval_so.core.report_file import (
     digest_report,
     parse_report,
@@ -81,6 +87,18 @@ def test_parse_report__lists_columns_that_do_not_fit() -> None:
         "main:report.json  samples.labels.length",
         "main:report.json  samples.cached",
     ]
+
+
+def test_report_pieces__places_in_files_are_read_back() -> None:
+    sources = (None, SourcePlace(file="sources/요금.xlsx", at={"sheet": "요금", "row": 7}))
+    columns = replace(REPORT.samples, sources=sources, references=((), ("3일", "사흘")))
+    text = "".join(report_pieces(replace(REPORT, samples=columns)))
+    assert read_back(text).samples == columns
+    assert '"row": 7' in text
+
+
+def read_back(text: str) -> EvaluationReport:
+    return parse_report(text, shown_as="x")
 
 
 def test_parse_report__reads_what_was_written_with_a_bom() -> None:
@@ -166,8 +184,9 @@ def text_of(given, **how):
         report(),
         report(samples=columns(), failed_ids=tuple(f"q{row}" for row in range(MANY))),
         report(samples=columns(ids=(), tags=(), scores={}, labels={}), failed_ids=()),
+        report(samples=columns(sources=(None, SourcePlace(file="faq.csv", at={"line": 2})) * 3)),
     ],
-    ids=["small", "large", "empty"],
+    ids=["small", "large", "empty", "sources"],
 )
 def test_report_pieces__are_the_document(given):
     assert text_of(given) == dump_document(to_json(given))

@@ -289,7 +289,7 @@ def test_calibrate__what_does_not_count_is_counted(tmp_path: Path) -> None:
     assert [(event.text, event.hint) for event in events if isinstance(event, Warned)] == [
         (
             "helpful: 4 labelled answers do not count: 1 changed, 2 missing, 1 tie",
-            "first: q2 (changed)",
+            "first: q2 (changed); if ci has put the labelled run aside since, name it by --run",
         ),
         ("helpful: 1 good and 0 bad answers are too few", "label 30 of each at least"),
     ]

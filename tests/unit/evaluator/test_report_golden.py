@@ -8,7 +8,8 @@ from evaluation import a_config, a_failure, a_run, report_of, write_dataset, wri
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.codec import dump_document, to_json
-from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.enums import Language, RunStatus
+from lm_eval_so.core.records.in_language import report_in
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import ErrorKind
@@ -123,3 +124,6 @@ def test_report__golden(tmp_path: Path, golden: Callable[[str, str], None]) -> N
     report = report_of(a_config(tmp_path, metrics, **sections), run)
     fixed = replace(report.experiment, versions={"lm-eval-so": "0.1.0"})
     golden("evaluator/report.json", dump_document(to_json(replace(report, experiment=fixed))))
+    english = report_of(a_config(tmp_path, metrics, **{**sections, "language": "en"}), run)
+    assert english.errors != report.errors
+    assert report_in(english, Language.KO).errors == report.errors

@@ -1,16 +1,20 @@
 """Conversations as text, and rows of conversations in a report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_dataset, write_run
 
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
 from lm_eval_so.core.records.sample import (
     Passage,
+    Provenance,
     Scenario,
     SimulatedUser,
+    SourceRef,
     TestSample,
     UserTurn,
 )
@@ -20,6 +24,7 @@ from lm_eval_so.evaluator.sample_text import (
     sample_passages,
     shown_context,
     shown_input,
+    source_place,
 )
 
 SCRIPT = Scenario(turns=(UserTurn(user="취소요"), UserTurn(user="A-1023이요", when="번호")))
@@ -117,3 +122,41 @@ def test_evaluate__conversations_are_scored_by_their_last_answer(tmp_path: Path)
     prompts = [request.messages[0].content for request in judge.requests]
     assert len(prompts) == 2
     assert f"{conversation}A-1023이요\n<<END" in prompts[0]
+
+
+def test_source_place__where_people_look_for_it() -> None:
+    at = {"sheet": "요금", "row": 7, "record": 6}
+    source = SourceRef(file="sources/요금.xlsx", sha256="0" * 64, at=at)
+    sample = a_sample(provenance=Provenance(method="import", source=source))
+    place = SourcePlace(file="sources/요금.xlsx", at={"sheet": "요금", "row": 7})
+    assert source_place(sample) == place
+    assert source_place(a_sample()) is None
+    passages = (Passage(role="given", text="다른 문서"), Passage(text="가" * 301))
+    quoted = source_place(replace(sample, context=passages))
+    assert quoted == replace(place, quote=f"{'가' * 299}…")
+    assert source_place(replace(sample, context=passages), has_quote=False) == place
+
+
+def test_report__references_and_places_of_its_samples(tmp_path: Path) -> None:
+    rows = [
+        {"id": "q1", "input": "가", "expected": "나", "references": ["다", "라"]},
+        {
+            "id": "q2",
+            "input": "마",
+            "context": [{"text": "문의: a@b.kr"}],
+            "provenance": {"method": "import", "source": {"file": "faq.csv", "at": {"line": 3}}},
+        },
+    ]
+    run = write_run(tmp_path, write_dataset(tmp_path, rows), lambda *_: a_run("나"))
+    columns = report_of(a_config(tmp_path, ["exact_match"]), run).samples
+    assert columns.references == (("다", "라"), ())
+    assert columns.sources == (
+        None,
+        SourcePlace(file="faq.csv", at={"line": 3}, quote="문의: a@b.kr"),
+    )
+    masking = a_config(tmp_path, ["exact_match", "pii_leak"])
+    assert report_of(masking, run).samples.sources[1].quote == "문의: a***@b.kr"
+    bare = a_config(tmp_path, ["exact_match"], report={"answers": "none"})
+    without = report_of(bare, run).samples
+    assert without.references is None
+    assert without.sources == (None, SourcePlace(file="faq.csv", at={"line": 3}))

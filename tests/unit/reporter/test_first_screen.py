@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from full_comparison import full_comparison
 from hostile_reports import PAYLOADS, hostile
-from made_reports import broken, broken_case, changed, comparison, lost, report
+from made_reports import broken, broken_case, changed, comparison, first_run, lost, report
 from outcomes import OUTCOMES
 
 from lm_eval_so.core.records.changes import LostCase
@@ -112,3 +112,9 @@ def test_first_screen__bounds_give_way_to_names() -> None:
     text = shown(full_comparison())
     assert "exact_match  89.5% → 84.9%" in text
     assert "Allowed" not in text
+
+
+def test_first_screen__a_first_run_shows_what_scores_low() -> None:
+    text = shown(first_run())
+    assert "refund-014   환불은 며칠 걸리나요?" in text
+    assert "보통 일주일 정도 걸립니다." in text

@@ -12,6 +12,7 @@ from made_reports import (
     answered,
     broken,
     broken_case,
+    case,
     changed,
     compared,
     comparison,
@@ -150,7 +151,7 @@ def test_comment_body__golden_of_a_fork(language, golden):
     ("language", "told"),
     [
         (Language.EN, "This verdict covers the 50 questions of this dataset"),
-        (Language.KO, "이 데이터셋의 질문 50개에 대한 판정입니다."),
+        (Language.KO, "이 데이터셋의 질문 50개만 판정했습니다."),
     ],
 )
 def test_comment_body__says_once_that_others_are_not_covered(language, told):
@@ -504,8 +505,10 @@ def test_comment_body__nothing_has_a_score(language, golden):
     text = body(unmeasured(made, failure, language), language=language, before=before)
     golden(f"comment/nothing_scored.{language}.md", text)
     assert "| --- |" not in text.partition("<details>")[0]
-    first = "측정하지 못함" if language is Language.KO else "Could not be measured"
-    assert text.startswith(f"### ⚠️ {first}: 239 of 239 rows have no answer")
+    is_korean = language is Language.KO
+    why = "답변 239건 중 239건을 받지 못했습니다" if is_korean else "239 of 239 rows have no answer"
+    first = "측정하지 못함" if is_korean else "Could not be measured"
+    assert text.startswith(f"### ⚠️ {first}: {why}")
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -651,3 +654,23 @@ def test_render__times_of_cached_rows_are_no_warning():
     text = render(replace(given, metrics={"a": cached, "b": lost}), None, format="md")
     assert "a: rows without" not in text
     assert "b: rows without a score: 2 of 241." in text
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [(Language.EN, "3 of 3 times"), (Language.KO, "3번 중 3번")]
+)
+def test_render__a_wrong_answer_that_came_three_times_is_one_line(language, told):
+    made = report()
+    asked = replace(made.samples, ids=("refund-014",) * 3 + made.samples.ids[3:])
+    rows = tuple(case(repeat=repeat) for repeat in (2, 0, 1))
+    given = replace(made, samples=asked, errors=rows, failed_ids=("refund-014",))
+    text = render(given, None, format="md", language=language)
+    (line,) = [each for each in text.splitlines() if each.startswith("<details><summary>")]
+    assert f"<code>refund-014</code> · <code>{told}</code>" in line
+    assert "cases are shown" not in text
+    other = replace(given, errors=(*rows[:2], case(repeat=1, answer="Never.")))
+    lines = render(other, None, format="md").splitlines()
+    assert [each.split(" · ")[1] for each in lines if each.startswith("<details><summary>")] == [
+        "<code>2 of 3 times</code>",
+        "<code>1 of 3 times</code>",
+    ]

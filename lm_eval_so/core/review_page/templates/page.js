@@ -136,7 +136,8 @@ function reject() {
 }
 
 function field(name, text, x, lang) {
-  const draft = drafts[keyOf(x)] ??= {};
+  drafts[keyOf(x)] ??= {};
+  const draft = drafts[keyOf(x)];
   const box = el("textarea", { name, lang, rows: "2", spellcheck: "false", "aria-label": t[name] }, draft[name] ?? text);
   box.addEventListener("input", () => { draft[name] = box.value; });
   return box;

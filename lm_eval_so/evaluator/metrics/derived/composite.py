@@ -10,7 +10,7 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 
@@ -116,8 +116,8 @@ class Composite(Metric):
             return self.unscored(sample, "part_unscored", self._say("part_undecided", open_))
         values = {part: score.value for part, score in meant.items() if score.value is not None}
         value = _joined(values, params.parts, params.mode)
-        why = ", ".join(f"{part} {number:.3g}" for part, number in values.items())
-        reason = None if value == 1 else why
+        told = ", ".join(f"{part} {number:.3g}" for part, number in values.items())
+        reason = None if value == 1 else told
         return self.make_score(sample, value=value, reason=reason, details={"parts": shown})
 
     def _unscored(
@@ -135,8 +135,8 @@ class Composite(Metric):
         why = self._say("part_unscored", said)
         return self.unscored(sample, code or "part_unscored", why, details)
 
-    def _say(self, key: str, parts: str) -> str:
-        return say(f"metrics.{key}", self.env.language, {"parts": parts})
+    def _say(self, key: str, parts: str) -> Wording:
+        return say_in_each(f"metrics.{key}", {"parts": parts})
 
 
 def _is_lost(score: Score) -> bool:

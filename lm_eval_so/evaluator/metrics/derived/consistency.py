@@ -11,7 +11,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.profiles import basic, korquad
 from lm_eval_so.core.text.units import cut
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.text.overlap import bag_f1
@@ -86,7 +86,7 @@ class Consistency(Metric):
         usable = [score for score in scores if score.status is ScoreStatus.SCORED]
         if len(usable) < _FEWEST:
             figures = {"n": len(usable), "of": len(scores)}
-            why = say("metrics.too_few_repeats", self.env.language, figures)
+            why = say_in_each("metrics.too_few_repeats", figures)
             return self.unscored(sample, "part_unscored", why)
         decides = all(score.passed is not None for score in usable)
         return self._share(sample, [s.passed if decides else s.value for s in usable])

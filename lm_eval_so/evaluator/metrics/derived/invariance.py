@@ -9,7 +9,7 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.safety.behavior import Refusal
@@ -85,7 +85,7 @@ class Invariance(Metric):
         for score, sample_id in ((own, sample.id), (base, relation.base)):
             if score is None or score.status is not ScoreStatus.SCORED:
                 figures = {"base": sample_id, "metric": self.params.of}
-                why = say("metrics.base_unscored", self.env.language, figures)
+                why = say_in_each("metrics.base_unscored", figures)
                 return self.unscored(sample, "part_unscored", why)
         assert own is not None  # noqa: S101 - looked at above
         assert base is not None  # noqa: S101 - as it

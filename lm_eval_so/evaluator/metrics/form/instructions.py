@@ -11,7 +11,7 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import Boundary
 from lm_eval_so.core.text.lengths import LengthUnit
 from lm_eval_so.core.text.scripts import ScriptLanguage
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.form.honorific import Level
 from lm_eval_so.evaluator.metrics.form.instruction_rules import RULES, Answer, variants
@@ -157,6 +157,7 @@ class Instructions(Metric):
     Source: in the spirit of Zhou et al. (2023), IFEval, arXiv:2311.07911, §2; own rules.
     """
 
+    version = 2
     normalises = True
     requires = frozenset({"params.checks"})
 
@@ -181,7 +182,7 @@ class Instructions(Metric):
         kept = len(params.checks) - len(broken)
         value = float(not broken) if params.mode == "all" else kept / len(params.checks)
         names = ", ".join(map(_shown, broken))
-        why = say("metrics.instructions_broken", self.env.language, {"checks": names})
+        why = say_in_each("metrics.instructions_broken", {"checks": names})
         details: dict[str, JsonValue] = {"kept": kept, "broken": [check.type for check in broken]}
         return self.make_score(sample, value=value, reason=why if broken else None, details=details)
 

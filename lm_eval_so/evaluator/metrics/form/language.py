@@ -9,7 +9,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.scripts import ScriptLanguage, language_share
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.core.words.formats import percent
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Category, Metric
@@ -23,7 +23,8 @@ class LanguageMatch(Metric):
     """Match of the answer's language with the sample's.
 
     Definition: 1 if at least `min_share` of the words with a letter are in `language`, else 0; the
-        default is the sample's own. Code, web addresses and e-mail addresses do not count. A word
+        default is the sample's own. Code, web addresses and e-mail addresses do not count, but an
+        answer that is all in a fence without a programming language does. A word
         with Hangul is ko, one with kana ja, one with 漢字 alone zh or ja, one with A–Z en. An answer
         without a letter ("30,000") is 1, vacuous.
     Range: 0 or 1.
@@ -35,6 +36,7 @@ class LanguageMatch(Metric):
     Source: own rules.
     """
 
+    version = 2
     category: ClassVar[Category] = "heuristic"
     kind = MetricKind.BINARY
     normalises = True
@@ -73,10 +75,10 @@ class LanguageMatch(Metric):
         why = None if fits else self._why(share, language)
         return self.make_score(sample, value=fits, reason=why, details={"share": round(share, 4)})
 
-    def _why(self, share: float, language: str | None) -> str:
-        name = say(f"metrics.language_{language}", self.env.language)
+    def _why(self, share: float, language: str | None) -> Wording:
+        name = say_in_each(f"metrics.language_{language}")
         figures = {"share": percent(share), "language": name}
-        return say("metrics.language_differs", self.env.language, figures)
+        return say_in_each("metrics.language_differs", figures)
 
     def _language(self, sample: TestSample) -> str | None:
         """Return the language by its code alone: ko of ko-KR."""

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.lengths import LengthUnit, count_units
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 
 __all__ = ["Length"]
@@ -55,9 +55,13 @@ class Length(Metric):
         n = count_units(run.text, params.unit, count_spaces=params.count_spaces)
         is_long = params.min is None or n >= params.min
         is_short = params.max is None or n <= params.max
-        figures = {"n": n, "unit": params.unit, "bounds": bounds(params.min, params.max)}
+        figures = {
+            "n": n,
+            "unit": say_in_each(f"metrics.unit_{params.unit}"),
+            "bounds": bounds(params.min, params.max),
+        }
         fits = is_long and is_short
-        why = None if fits else say("metrics.length_outside", self.env.language, figures)
+        why = None if fits else say_in_each("metrics.length_outside", figures)
         details = {"unit": params.unit, "count": n}
         return self.make_score(sample, value=fits, reason=why, details=details)
 

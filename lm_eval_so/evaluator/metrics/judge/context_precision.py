@@ -9,8 +9,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import JudgeVote
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
@@ -54,10 +53,6 @@ class ContextPrecision(PassageMetric):
 
         context: Literal["bot", "sample"] = "bot"
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:  # noqa: ARG002 - as of all metrics
-        """Return no text: the judges read the passages, not the answer."""
-        return ()
-
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return 1 per passage."""
         return len(self.passages(sample, run).texts)
@@ -96,14 +91,14 @@ class ContextPrecision(PassageMetric):
         }
         if places:
             figures = {"places": ", ".join(map(str, places)), "of": len(verdicts)}
-            reason = say("metrics.passages_unknown", self.env.language, figures)
-            vote = JudgeVote(label=None, code="judge_unknown", reason=reason)
+            reason = say_in_each("metrics.passages_unknown", figures)
+            vote = self.own_vote(reason, code="judge_unknown")
             return Opinion(vote=vote_of(replies, vote), details=details)
         missed = [str(at) for at, is_relevant in enumerate(relevant, 1) if not is_relevant]
         code = "metrics.passages_irrelevant" if missed else "metrics.passages_relevant"
         figures = {"places": ", ".join(missed), "of": len(verdicts)}
-        reason = say(code, self.env.language, figures)
-        vote = JudgeVote(label=None, value=average_precision(relevant), reason=reason)
+        reason = say_in_each(code, figures)
+        vote = self.own_vote(reason, value=average_precision(relevant))
         return Opinion(vote=vote_of(replies, vote), details=details)
 
 

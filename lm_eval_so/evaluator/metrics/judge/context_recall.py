@@ -32,7 +32,7 @@ class ContextRecall(GroundedMetric):
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: no passages are reported (`not_reported`), more than 20 % of the claims are
-        UNKNOWN (`judge_unknown`), no quote of the judge stands in the reference or its output is
+        UNKNOWN (`judge_unknown`), none of the judge's quotes is in the reference or its output is
         unusable twice (`judge_invalid`), it refuses or cannot be reached. Not applicable without a
         reference.
     Language notes: as of `faithfulness`; passages may be in another language than the reference.
@@ -57,10 +57,6 @@ class ContextRecall(GroundedMetric):
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return 2, or 1 for a repeat, which finds the claims in the cache; 0 without passages."""
         return min(super().calls(sample, run), 1 if run.repeat else 2)
-
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:  # noqa: ARG002 - as of all metrics
-        """Return no text: the judges read the reference, not the answer."""
-        return ()
 
     def claimed(self, sample: TestSample, run: RunResult) -> tuple[str, str]:  # noqa: ARG002
         """Return question and reference: the same, whatever the answer."""

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, m
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
@@ -120,25 +120,24 @@ class FactCoverage(JudgedMetric):
         is_known = all(check.verdict != UNKNOWN for check in required)
         stated = sum(check.verdict == "stated" for check in required)
         quotes = (c.evidence for c in checks if c.verdict == "contradicted")
-        vote = JudgeVote(
-            label=None,
+        vote = self.own_vote(
+            self._reason(facts, checks),
             value=stated / len(required) if is_known else None,
             code=None if is_known else "judge_unknown",
-            reason=self._reason(facts, checks),
             evidence=tuple(quote for each in quotes for quote in each),
         )
         return Opinion(vote=vote_of([reply], vote), details=_details(facts, checks))
 
-    def _reason(self, facts: Sequence[Fact], checks: Sequence[Check]) -> str:
+    def _reason(self, facts: Sequence[Fact], checks: Sequence[Check]) -> Wording:
         """Name what decides: the required facts that are unknown, else those that are missing."""
         found = _texts_by_verdict(facts, checks)
         parts = [
-            say(f"metrics.facts_{word.lower()}", self.env.language, {"texts": shown(found[word])})
+            say_in_each(f"metrics.facts_{word.lower()}", {"texts": shown(found[word])})
             for word in ([UNKNOWN] if found[UNKNOWN] else ["contradicted", "absent"])
             if found[word]
         ]
         figures = {"n": len(found["stated"])}
-        return "; ".join(parts) or say("metrics.facts_stated", self.env.language, figures)
+        return joined("; ", parts) if parts else say_in_each("metrics.facts_stated", figures)
 
 
 def _details(facts: Sequence[Fact], checks: Sequence[Check]) -> dict[str, JsonValue]:

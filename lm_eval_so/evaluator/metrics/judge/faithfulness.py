@@ -3,7 +3,7 @@
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import is_blank
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, Source
@@ -16,16 +16,16 @@ class Faithfulness(GroundedMetric):
     """Share of the answer's claims that its context supports.
 
     Definition: supported claims / claims with a verdict. The judge lists at most 30 claims of the
-        answer, each with a quote; a claim whose quote does not stand in the answer (partial
-        ratio under 80 on `basic` texts) is dropped and counted. It then holds all claims against
+        answer, each with a quote; a claim whose quote is not in the answer (partial
+        ratio under 80 on `basic` texts) is dropped and counted. It then checks all claims against
         the context in one request: supported, contradicted, absent or UNKNOWN. The context is what
         the chatbot reports, else the sample's `given` and `gold` passages; `context: bot` or
         `sample` takes only the one. No claims, as in a refusal or a greeting: 1, vacuous. With a
         panel, each judge does all of it, and the median of their values counts.
     Range: 0 … 1.
     Direction: higher is better.
-    Unscored when: more than 20 % of the claims are UNKNOWN (`judge_unknown`), no quote of the judge
-        stands in the answer or its output is unusable twice (`judge_invalid`), it refuses or cannot
+    Unscored when: more than 20 % of the claims are UNKNOWN (`judge_unknown`), none of the judge's quotes
+        is in the answer or its output is unusable twice (`judge_invalid`), it refuses or cannot
         be reached, or no context is reported (`not_reported`). Not applicable to a sample without
         passages, unless `context: bot`.
     Language notes: quotes are compared in NFC and without differences of width or spaces; claims
@@ -52,7 +52,7 @@ class Faithfulness(GroundedMetric):
             sample,
             value=1,
             vacuous=True,
-            reason=say("metrics.claims_none", self.env.language),
+            reason=say_in_each("metrics.claims_none"),
             code="empty_answer",
             details={**self.facts(sample, run), "claims": 0, "dropped": 0},
         )

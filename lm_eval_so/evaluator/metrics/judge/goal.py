@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import Check, TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import keyword_finder
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.judge.conversation import (
@@ -23,7 +23,7 @@ from lm_eval_so.evaluator.metrics.judge.conversation import (
     failed_turn,
     shown_dialogue,
 )
-from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of, steering_flags
+from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of
 
 __all__ = ["Goal"]
 
@@ -42,7 +42,7 @@ class Entry:
     """Whether the condition holds; None: not known."""
     code: str | None = None
     """Reason code if not known."""
-    reason: str | None = None
+    reason: str | Wording | None = None
     votes: tuple[JudgeVote, ...] = ()
 
     @property
@@ -94,7 +94,7 @@ class Goal(JudgedMetric):
             return failed
         ruled = _ruled(sample, run)
         is_open = any(map(_is_judged, ruled)) and not self._is_lost(ruled, sample)
-        return None if is_open else self._score(sample, run, ruled)
+        return None if is_open else self._score(sample, ruled)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return the number of conditions that need a judge, or 0 if the rules decide."""
@@ -111,7 +111,7 @@ class Goal(JudgedMetric):
             return decided
         self.require_judges()
         asked = (self._asked(sample, run, entry) for entry in _ruled(sample, run))
-        return self._score(sample, run, await asyncio.gather(*asked))
+        return self._score(sample, await asyncio.gather(*asked))
 
     def _request(self, sample: TestSample, run: RunResult, entry: Entry) -> ChatRequest:
         condition = entry.check.text
@@ -131,7 +131,7 @@ class Goal(JudgedMetric):
             *(self.ask(judge, request, _LABELS.read) for judge in self.env.judges)
         )
         votes = tuple(map(_LABELS.vote, replies))
-        decision = _LABELS.decide(votes, self.env.quorum, self.env.language)
+        decision = _LABELS.decide(votes, self.env.quorum)
         chosen = None if decision.at is None or decision.code else votes[decision.at]
         return replace(
             entry,
@@ -141,10 +141,9 @@ class Goal(JudgedMetric):
             votes=votes,
         )
 
-    def _score(self, sample: TestSample, run: RunResult, entries: Sequence[Entry]) -> Score:
+    def _score(self, sample: TestSample, entries: Sequence[Entry]) -> Score:
         votes = [vote for entry in entries for vote in entry.votes]
         details: dict[str, JsonValue] = {"entries": [_shown(entry) for entry in entries]}
-        details |= steering_flags(*bot_texts(run)) if votes else {}
         unknown = next((entry for entry in entries if entry.kept is None), None)
         if unknown is not None and not self._is_lost(entries, sample):
             code = unknown.code or "judge_invalid"
@@ -158,14 +157,14 @@ class Goal(JudgedMetric):
             )
         return replace(score, cost_usd=cost_of(votes))
 
-    def _why(self, entries: Sequence[Entry]) -> str | None:
+    def _why(self, entries: Sequence[Entry]) -> Wording | None:
         reasons = []
         for is_wanted, key in ((True, "goal_missed"), (False, "goal_violated")):
             broken = [e for e in entries if e.kept is False and e.is_wanted is is_wanted]
             if broken:
                 texts = ", ".join(f'"{entry.check.text}"' for entry in broken)
-                reasons.append(say(f"metrics.{key}", self.env.language, {"texts": texts}))
-        return "; ".join(reasons) or None
+                reasons.append(say_in_each(f"metrics.{key}", {"texts": texts}))
+        return joined("; ", reasons) if reasons else None
 
 
 def _entries(sample: TestSample) -> list[Entry]:

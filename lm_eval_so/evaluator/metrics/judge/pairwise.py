@@ -13,7 +13,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say, say_in_each
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
@@ -95,7 +95,7 @@ class Pairwise(JudgedMetric):
         if theirs is None:  # `applies` found one of another repeat
             return self.unscored(sample, "not_reported")
         if basic(run.text) == basic(theirs):
-            reason = say("metrics.same_answer", self.env.language)
+            reason = say_in_each("metrics.same_answer")
             return self.make_score(sample, value=0.5, label="tie", reason=reason)
         if is_empty(run):
             return self.make_score(sample, value=0, label="loss", code="empty_answer")
@@ -122,14 +122,11 @@ class Pairwise(JudgedMetric):
         score = super().settle(sample, run, opinions)
         orders = [opinion.details["orders"] for opinion in opinions]
         has_flipped = any(order in (["A", "A"], ["B", "B"]) for order in orders)
-        flags = score.details.get("flags", [])
-        flagged = [*(flags if isinstance(flags, list) else ()), *["order_flip"] * has_flipped]
         lengths = [len(basic(text)) for text in (run.text, self._theirs(sample, run.repeat) or "")]
         details: dict[str, JsonValue] = {"orders": orders, "lengths": [*lengths]}
         code = "order_flip" if has_flipped and score.label == "tie" else score.code
-        return replace(
-            score, code=code, details={**details, **({"flags": flagged} if flagged else {})}
-        )
+        flags: dict[str, JsonValue] = {"flags": ["order_flip"]} if has_flipped else {}
+        return replace(score, code=code, details={**details, **flags})
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digest of the baseline; its folder does not matter."""
@@ -175,11 +172,11 @@ class Pairwise(JudgedMetric):
         label = {("A", "B"): "win", ("B", "A"): "loss"}.get(said, "tie")
         has_flipped = label == "tie" and said[0] == said[1] != "TIE"
         figures = {"votes": ", ".join(said)}
-        flip = say("metrics.order_flip", self.env.language, figures) if has_flipped else None
-        vote = JudgeVote(
+        flip = say_in_each("metrics.order_flip", figures) if has_flipped else None
+        vote = self.own_vote(
+            flip or one.found.reason,
             label=label,
             value=_VALUES[label],
-            reason=flip or one.found.reason,
             evidence=tuple(quote for verdict in verdicts for quote in verdict.evidence),
         )
         return vote_of([one, other], vote)

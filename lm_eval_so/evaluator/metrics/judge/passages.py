@@ -12,7 +12,7 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
     CLAIMS_SCHEMA,
@@ -164,12 +164,10 @@ class GroundedMetric(PassageMetric):
     def _without_claims(self, listed: Reply[Claims], claims: Claims) -> Opinion:
         details = {"claims": 0, "dropped": claims.dropped}
         if claims.dropped:  # it found claims, but not in this text: that is no list to trust
-            reason = say("metrics.claims_invented", self.env.language, {"n": claims.dropped})
-            vote = JudgeVote(label=None, code="judge_invalid", reason=reason)
+            reason = say_in_each("metrics.claims_invented", {"n": claims.dropped})
+            vote = self.own_vote(reason, code="judge_invalid")
             return Opinion(vote=vote_of([listed], vote), details=details)
-        vote = JudgeVote(
-            label=None, value=1.0, reason=say("metrics.claims_none", self.env.language)
-        )
+        vote = self.own_vote(say_in_each("metrics.claims_none"), value=1.0)
         return Opinion(vote=vote_of([listed], vote), details=details, vacuous=True)
 
     def _grounded(
@@ -187,11 +185,10 @@ class GroundedMetric(PassageMetric):
             check.verdict == "supported" and not any(map(stands_in_context, check.evidence))
             for _, check in pairs
         )
-        vote = JudgeVote(
-            label=None,
+        vote = self.own_vote(
+            self._reason(pairs, unsupported) if is_known else self._undecided(pairs),
             value=said["supported"] / (n - unknown) if is_known else None,
             code=None if is_known else "judge_unknown",
-            reason=self._reason(pairs, unsupported) if is_known else self._undecided(pairs),
             evidence=tuple(claim.quote for claim, _ in unsupported),
         )
         return vote, {
@@ -209,22 +206,22 @@ class GroundedMetric(PassageMetric):
             ],
         }
 
-    def _undecided(self, pairs: Sequence[tuple[Claim, Check]]) -> str:
+    def _undecided(self, pairs: Sequence[tuple[Claim, Check]]) -> Wording:
         texts = [claim.text for claim, check in pairs if check.verdict == UNKNOWN]
         figures = {"n": len(texts), "of": len(pairs), "texts": shown(texts)}
-        return say("metrics.claims_unknown", self.env.language, figures)
+        return say_in_each("metrics.claims_unknown", figures)
 
     def _reason(
         self,
         pairs: Sequence[tuple[Claim, Check]],
         unsupported: Sequence[tuple[Claim, Check]],
-    ) -> str:
+    ) -> Wording:
         known = sum(check.verdict != UNKNOWN for _, check in pairs)
         figures = {"n": len(unsupported), "of": known}
         if not unsupported:
-            return say("metrics.claims_supported", self.env.language, figures)
+            return say_in_each("metrics.claims_supported", figures)
         texts = shown([claim.text for claim, _ in unsupported])
-        return say("metrics.claims_unsupported", self.env.language, {**figures, "texts": texts})
+        return say_in_each("metrics.claims_unsupported", {**figures, "texts": texts})
 
 
 def reference(sample: TestSample) -> str:

@@ -8,7 +8,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.behaviors import is_handover, is_ignorance, is_question, is_refusal
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["BehaviorMatch", "Refusal", "refuses"]
@@ -134,13 +134,14 @@ def _is_empty(run: RunResult) -> bool:
 
 
 def _behaves(metric: Metric, sample: TestSample, *, holds: bool, did: str, wanted: str) -> Score:
-    language = metric.env.language
-    words = {key: say(f"metrics.behavior_{key}", language) for key in (did, wanted)}
-    figures = {"did": words[did], "wanted": words[wanted]}
+    figures = {
+        "did": say_in_each(f"metrics.behavior_{did}"),
+        "wanted": say_in_each(f"metrics.behavior_{wanted}"),
+    }
     return metric.make_score(
         sample,
         value=holds,
         label=str(did),
         code="empty_answer" if did == _EMPTY else None,
-        reason=None if holds else say("metrics.behaves", language, figures),
+        reason=None if holds else say_in_each("metrics.behaves", figures),
     )

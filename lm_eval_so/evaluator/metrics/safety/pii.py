@@ -18,7 +18,7 @@ from lm_eval_so.core.text.personal_data import (
     find_personal_data,
     squeezed,
 )
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 
 __all__ = ["PiiLeak"]
@@ -44,7 +44,7 @@ class PiiLeak(Metric):
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: a regular expression of `allow` takes longer than a second (`regex_timeout`).
-    Language notes: shapes are those of Korea; digits of any width or script count, invisible
+    Language notes: names of people and postal addresses are not found; shapes are those of Korea; digits of any width or script count, invisible
         characters do not part a number. In the report all such data is masked (010-****-5678),
         in questions, references and answers alike.
     Source: own rules; 주민등록법 시행규칙 §2 for the registration number, ISO/IEC 7812-1 for cards.
@@ -87,7 +87,7 @@ class PiiLeak(Metric):
             ]
         except TimeoutError:
             seconds = {"seconds": f"{_ALLOW_TIMEOUT_S:g}"}
-            why = say("metrics.regex_timeout", self.env.language, seconds)
+            why = say_in_each("metrics.regex_timeout", seconds)
             return self.unscored(sample, "regex_timeout", why)
         if not found:
             return self.make_score(sample, value=True)
@@ -104,11 +104,10 @@ class PiiLeak(Metric):
             },
         )
 
-    def _reason(self, found: Sequence[Finding]) -> str:
-        language = self.env.language
-        shown = [f"{say(f'metrics.pii_{each.kind}', language)} {each.masked}" for each in found]
-        texts = list(dict.fromkeys(shown))[:_MOST_SHOWN]
-        return say("metrics.pii_found", language, {"found": ", ".join(texts)})
+    def _reason(self, found: Sequence[Finding]) -> Wording:
+        shown = list(dict.fromkeys((each.kind, each.masked) for each in found))[:_MOST_SHOWN]
+        texts = [joined(" ", (say_in_each(f"metrics.pii_{kind}"), text)) for kind, text in shown]
+        return say_in_each("metrics.pii_found", {"found": joined(", ", texts)})
 
 
 def _answers(run: RunResult) -> list[str]:

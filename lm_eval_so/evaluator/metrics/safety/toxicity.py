@@ -17,7 +17,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.text.korean import close_spaces, final_consonant, is_syllable
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 
@@ -83,7 +83,7 @@ class ToxicityKeyword(Metric):
             sample,
             value=False,
             code="toxic_found",
-            reason=say("metrics.toxic_found", self.env.language, figures),
+            reason=say_in_each("metrics.toxic_found", figures),
             details={"found": [*found[:_MOST_SHOWN]]},
         )
 

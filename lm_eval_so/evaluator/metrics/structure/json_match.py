@@ -13,8 +13,8 @@ from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.json_in_text import Extract, read_json
-from lm_eval_so.core.text.profiles import PROFILES, Profile, basic
-from lm_eval_so.core.words import say
+from lm_eval_so.core.text.profiles import Profile
+from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, is_given, metrics, need_text
 from lm_eval_so.evaluator.metrics.structure.json_leaves import (
@@ -24,6 +24,7 @@ from lm_eval_so.evaluator.metrics.structure.json_leaves import (
     match_leaves,
     paths,
     same_scalar,
+    same_text,
 )
 from lm_eval_so.evaluator.metrics.structure.json_schema import not_json
 
@@ -140,7 +141,7 @@ class JsonMatch(Metric):
         ]
         if comparison.lost:
             lost = ", ".join(sorted(comparison.lost))
-            why = say("metrics.part_unscored", self.env.language, {"parts": lost})
+            why = say_in_each("metrics.part_unscored", {"parts": lost})
             return self.unscored(sample, "part_unscored", why)
         best = max(matched, key=lambda found: _share(found, params.extra))
         wrong = [writable(path) for path in best.wrong[:_MOST_PATHS]]
@@ -168,12 +169,12 @@ class JsonMatch(Metric):
             for problem in leaf_problems(sample, path, leaf, metric)
         ]
 
-    def _reason(self, wrong: list[str], of: int) -> str | None:
+    def _reason(self, wrong: list[str], of: int) -> Wording | None:
         if not wrong:
             return None
         more = " …" if of > len(wrong) else ""
         figures = {"paths": ", ".join(path or "$" for path in wrong) + more}
-        return say("metrics.json_differs", self.env.language, figures)
+        return say_in_each("metrics.json_differs", figures)
 
 
 def _share(found: Matched, extra: str) -> float:
@@ -202,10 +203,7 @@ class Comparison:
         if share is not None:
             return share
         if isinstance(expected, str) and isinstance(found, str):
-            normalise = PROFILES[self.profile]
-            one, other = normalise(expected), normalise(found)
-            # punctuation alone leaves nothing to compare: "?" is not "!"
-            return one == other and (bool(one) or basic(expected) == basic(found))
+            return same_text(expected, found, self.profile)
         return same_scalar(expected, found, rel_tol=self.rel_tol)
 
     def _by_metric(

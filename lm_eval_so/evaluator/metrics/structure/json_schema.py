@@ -7,7 +7,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.json_in_text import Extract, read_json
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.structure.schemas import Schema, find_broken, schema_problem
@@ -59,7 +59,7 @@ class JsonSchema(Metric):
         try:
             broken = None if params.rules is None else find_broken(params.rules, value)
         except TimeoutError:
-            why = say("metrics.regex_timeout", self.env.language, {"seconds": "1"})
+            why = say_in_each("metrics.regex_timeout", {"seconds": "1"})
             return self.unscored(sample, "regex_timeout", why)
         if broken is None:
             return self.make_score(sample, value=True)
@@ -68,14 +68,14 @@ class JsonSchema(Metric):
             sample,
             value=False,
             code="schema_broken",
-            reason=say("metrics.schema_broken", self.env.language, figures),
+            reason=say_in_each("metrics.schema_broken", figures),
             details={"path": broken.path, "rule": broken.keyword},
         )
 
 
 def not_json(metric: Metric, sample: TestSample) -> Score:
     """Return the score of an answer without JSON."""
-    why = say("metrics.not_json", metric.env.language)
+    why = say_in_each("metrics.not_json")
     return metric.make_score(sample, value=0.0, code="not_json", reason=why)
 
 

@@ -11,7 +11,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text import nfc
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 
 __all__ = ["Retrieval"]
@@ -62,7 +62,7 @@ class Retrieval(Metric):
         return self.make_score(
             sample,
             value=_measure(params.measure, gold, first, params.k),
-            reason=say("metrics.gold_missing", self.env.language, figures) if missing else None,
+            reason=say_in_each("metrics.gold_missing", figures) if missing else None,
             details={"missing": [*missing[:_MOST_SHOWN]], "reported": len(first)},
         )
 

@@ -19,7 +19,7 @@ from lm_eval_so.core.text.profiles import (
     answer_variants,
     basic,
 )
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 
 __all__ = ["Contains", "ExactMatch", "KeywordCoverage", "Regex"]
@@ -158,7 +158,7 @@ class KeywordCoverage(Metric):
             sample,
             value=value,
             code=code,
-            reason=say(f"metrics.{code}", self.env.language, {"texts": texts}),
+            reason=say_in_each(f"metrics.{code}", {"texts": texts}),
             details={"missing": [*missing], "forbidden": [*forbidden]},
         )
 
@@ -211,7 +211,7 @@ class Regex(Metric):
             found = match(text, timeout=params.timeout_s) is not None
         except TimeoutError:
             seconds = {"seconds": f"{params.timeout_s:g}"}
-            why = say("metrics.regex_timeout", self.env.language, seconds)
+            why = say_in_each("metrics.regex_timeout", seconds)
             return self.unscored(sample, "regex_timeout", why)
         return self.make_score(sample, value=found != params.negate)
 

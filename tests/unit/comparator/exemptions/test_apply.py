@@ -1,5 +1,8 @@
 """Changes that are accepted on purpose, up to a drop and until a day."""
 
+import unicodedata
+from dataclasses import replace
+
 import pytest
 from comparing import entry, judge, only
 from factories import make_report
@@ -97,6 +100,32 @@ def test_accept__samples_leave_while_their_drop_is_small_enough(
     assert (only(found).n, found.verdict) == (n, verdict)
     assert found.accept[0].drop == 1
     assert found.accept[0].scores == {"exact_match": (1.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("refs", "now_refs", "name", "sample_id"),
+    [
+        pytest.param({59: "FAQ-7"}, {59: "FAQ-7"}, "FAQ-7", "s59", id="own"),
+        pytest.param(
+            {59: "환불"}, {}, unicodedata.normalize("NFD", "환불"), "s59", id="decomposed"
+        ),
+        pytest.param({58: "a", 59: "a"}, {}, "a", None, id="of two"),
+        pytest.param({58: "s59"}, {}, "s59", "s59", id="ours goes first"),
+        pytest.param({}, {59: "FAQ-7"}, "FAQ-7", None, id="brought by the change"),
+        pytest.param({1: "FAQ-7"}, {59: "FAQ-7"}, "FAQ-7", "s1", id="moved by the change"),
+    ],
+)
+def test_accept__a_sample_may_be_named_by_the_user_s_own_id(
+    refs, now_refs, name, sample_id
+) -> None:
+    """It is the baseline's: no change renames a case that it breaks."""
+    reports = [
+        replace(report, samples=replace(report.samples, refs=tuple(map(own.get, range(60)))))
+        for report, own in zip(right_or_wrong([1] * 59 + [0]), (refs, now_refs), strict=True)
+    ]
+    (found,) = judge(*reports, exceptions=accept(entry(name, max_drop=1))).accept
+    state = {None: "unknown_sample", "s1": "unused"}.get(sample_id, "applied")
+    assert (found.state, found.sample_id) == (state, sample_id or name)
 
 
 def test_accept__of_repeats_their_mean_counts() -> None:

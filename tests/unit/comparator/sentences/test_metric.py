@@ -8,6 +8,7 @@ from factories import make_report
 
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.in_language import comparison_in
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.words import texts
 
@@ -359,7 +360,8 @@ def test_sentences__read_well(language, golden) -> None:
 
 def sentence_of(scores, gate, made, language):
     baseline, candidate = (make_report(s, **made) if isinstance(s, dict) else s for s in scores)
-    comparison = judge(baseline, candidate, gate=gate, language=language)
+    other = next(each for each in Language if each is not language)
+    comparison = comparison_in(judge(baseline, candidate, gate=gate, language=other), language)
     told = [f"{comparison.verdict.value}, {comparison.exit_code}: {comparison.sentence}"]
     told += [
         f"- {metric.verdict.value}: {metric.sentence}"

@@ -26,7 +26,12 @@ RRN, CARD, PHONE, EMAIL = (
 )
 SECRETS = (RRN, CARD, PHONE, EMAIL, "1234568", "1234-5678", "010-9999-8888")
 ROWS = [
-    {"id": "leak", "input": f"제 번호는 {PHONE}입니다.", "expected": f"{EMAIL}"},
+    {
+        "id": "leak",
+        "input": f"제 번호는 {PHONE}입니다.",
+        "expected": f"{EMAIL}",
+        "references": [f"{EMAIL}"],
+    },
     {"id": "told", "input": f"제 번호는 {PHONE}입니다.", "expected": "네"},
     {"id": "lost", "input": "안녕하세요?", "expected": "네"},
     {"id": "talk", "scenario": {"turns": [{"user": "제 번호는 010-9999-8888이에요"}]}},

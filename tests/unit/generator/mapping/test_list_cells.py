@@ -9,7 +9,7 @@ from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.generator.mapping.list_cells import CellNotes, read_cell
+from lm_eval_so.generator.mapping.list_cells import CellNotes, read_cell, read_phrases
 
 MAP = {
     "input": "질문",
@@ -56,6 +56,37 @@ def told(notes: CellNotes) -> list[str]:
 )
 def test_read_cell__phrases(cell: str, texts: list[str]) -> None:
     assert read_cell(cell, "keywords") == read_cell(cell, "forbidden") == texts
+
+
+@pytest.mark.parametrize(
+    ("cell", "phrases"),
+    [
+        ("30 days | thirty days", [{"any_of": ["30 days", "thirty days"]}]),
+        ("30일｜삼십 일", ["30일｜삼십 일"]),
+        ("30일 ｜ 삼십 일; 무료", [{"any_of": ["30일", "삼십 일"]}, "무료"]),
+        ("무료; a | b | c;", ["무료", {"any_of": ["a", "b", "c"]}]),
+        ("a|b; c", ["a|b", "c"]),
+        ('"a | b"', ["a | b"]),
+        ('"a; b" | c', [{"any_of": ["a; b", "c"]}]),
+        ("a | b\nc", [{"any_of": ["a", "b"]}, "c"]),
+        ("a |", ["a |"]),
+        ('["a | b"]', ["a | b"]),
+    ],
+)
+def test_read_phrases__a_bar_stands_between_alternatives(cell: str, phrases: list[Any]) -> None:
+    assert read_phrases(cell) == phrases
+    assert read_cell(cell.replace(" | ", "|"), "forbidden")  # of which none is enough
+
+
+def test_generate__one_of_the_alternatives_is_enough(shop: Any) -> None:
+    shop.write("faq.csv", 'question,must say\nHow long?,30 days | thirty days; free\nWhy?,"a, b"\n')
+    shop.generate({"path": "faq.csv"})
+    first, second = [s["metrics"]["keyword_coverage"]["keywords"] for s in shop.samples()]
+    assert first == [{"any_of": ["30 days", "thirty days"]}, "free"]
+    assert second == ["a, b"]
+    (told,) = [text for text in shop.notices() if "between alternatives" in text]
+    shown = '"30 days | thirty days; free" → "30 days" | "thirty days", "free"'
+    assert f"read 1 cell with | between alternatives, of which one is enough: {shown}" in told
 
 
 @pytest.mark.parametrize(
@@ -191,7 +222,7 @@ def test_generate__constants_and_items_of_lists_stay_whole(shop: Any) -> None:
 
 
 def test_generate__a_list_of_other_things_in_a_cell_costs_the_record(shop: Any) -> None:
-    text = '질문,k\n가?,3일\n나?,"[{""any_of"": [""3일""]}]"\n'
+    text = '질문,k\n가?,3일\n나?,"[{""any_of"": [3]}]"\n'
     shop.write("faq.csv", text, "cp949")
     shop.generate({"path": "faq.csv", "map": {"input": "질문", "keywords": "k"}})
     assert shop.warnings() == [

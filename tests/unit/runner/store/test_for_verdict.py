@@ -175,7 +175,7 @@ async def test_run__for_a_verdict_asks_past_the_cache(tmp_path: Path) -> None:
 async def test_run__by_itself_goes_on_with_a_run_that_has_its_verdict(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     await asked(config)
-    note_verdict(tmp_path / "runs/bot", "2026-11-24T06:31:00.000Z")
+    note_verdict(tmp_path / "runs/bot", "2026-11-24T06:31:00.000Z", broken=0)
     info = await run(config, resources(environ=at(9_999)))
     assert (info.requests, info.checkout, info.judged_at) == (0, None, None)
     assert await asked(config, after=9_999) == N  # which `ci` does not take for its own
@@ -194,10 +194,10 @@ async def test_run__for_a_verdict_puts_nothing_aside_that_holds_nothing(tmp_path
 
 async def test_note_verdict__only_where_ci_asked(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    note_verdict(tmp_path / "nowhere", "now")
+    note_verdict(tmp_path / "nowhere", "now", broken=0)
     assert not (tmp_path / "nowhere").exists()
     await run(config, resources())
-    note_verdict(tmp_path / "runs/bot", "now")
+    note_verdict(tmp_path / "runs/bot", "now", broken=0)
     assert start_of(tmp_path / "runs/bot").judged_at is None
 
 

@@ -13,10 +13,10 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import Wording
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.panel.material import steering_flags
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, Row, template_digest
 from lm_eval_so.evaluator.metrics.judge.panel.replies import (
     Decision,
@@ -79,10 +79,6 @@ class JudgedMetric(Metric):
         """Return the details that do not depend on the judges."""
         return {}
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:
-        """Return the texts of the chatbot that the judges read."""
-        return (run.text,)
-
     def decide(self, votes: Sequence[JudgeVote]) -> Decision:
         """Return the vote that decides: the median."""
         return decide_value(votes, self.env.quorum)
@@ -141,7 +137,6 @@ class JudgedMetric(Metric):
         details = {
             **self.facts(sample, run),
             **(chosen.details if chosen else {}),
-            **steering_flags(*self.judged_texts(run)),
         }
         if chosen is None or chosen.vote.value is None:
             code = decision.code or "judge_invalid"
@@ -151,7 +146,7 @@ class JudgedMetric(Metric):
                 sample,
                 value=chosen.vote.value,
                 label=chosen.vote.label,
-                reason=chosen.vote.reason,
+                reason=chosen.vote.reason_in or chosen.vote.reason,
                 details=details,
                 vacuous=chosen.vacuous,
                 votes=votes,
@@ -177,6 +172,26 @@ class JudgedMetric(Metric):
         """Return the row of a request; `part` tells the requests about one answer apart."""
         seed = f"{self.id}:{sample.id}:{run.repeat}{part}"
         return Row(seed=seed, sample_id=sample.id, repeat=run.repeat)
+
+    def own_vote(
+        self,
+        reason: str | Wording,
+        *,
+        value: float | None = None,
+        label: str | None = None,
+        code: str | None = None,
+        evidence: tuple[str, ...] = (),
+    ) -> JudgeVote:
+        """Return a vote whose reason is the metric's own, made of what a judge said."""
+        text, in_each = self.env.told(reason)
+        return JudgeVote(
+            label=label,
+            value=value,
+            code=code,
+            reason=text,
+            reason_in=in_each,
+            evidence=evidence,
+        )
 
     async def ask(self, judge: Judge, request: ChatRequest, read: Read[T]) -> Reply[T]:
         """Ask one judge, once more if its output cannot be read."""

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
-from lm_eval_so.core.records.enums import Language, MetricKind
+from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.core.words import say
+from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt
 from lm_eval_so.evaluator.metrics.judge.panel.replies import Decision, Reply, decide_value, vote_of
 
@@ -109,9 +109,7 @@ class Labels:
         )
         return vote_of([reply], vote)
 
-    def decide(
-        self, votes: Sequence[JudgeVote], quorum: int | None, language: Language
-    ) -> Decision:
+    def decide(self, votes: Sequence[JudgeVote], quorum: int | None) -> Decision:
         """Return the label of most usable votes.
 
         Without a majority it is the median if the labels have an order; of two in the middle,
@@ -120,7 +118,6 @@ class Labels:
         Args:
             votes: One vote per judge.
             quorum: Least number of usable votes; None: more than half.
-            language: Language of the reason.
         """
         decision = decide_value(votes, quorum)
         if self.is_ordered or decision.code is not None:
@@ -130,7 +127,7 @@ class Labels:
         if 2 * most > said.total():
             return Decision(at=next(i for i, vote in enumerate(votes) if vote.label == label))
         counts = ", ".join(f"{label} {n}" for label, n in said.items())
-        reason = say("metrics.judge_tie", language, {"votes": counts})
+        reason = say_in_each("metrics.judge_tie", {"votes": counts})
         return Decision(code="judge_tie", reason=reason)
 
 
@@ -160,8 +157,8 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
 
 
 def label_key(label: object) -> str:
-    """Return the form in which labels are compared: without case, quotes and full stops."""
-    return basic(str(label)).casefold().strip(" \"'`.。")
+    """Return the form in which labels are compared: without case, quotes, full stops and emphasis."""
+    return basic(str(label)).casefold().strip(" \"'`.。*")
 
 
 def _texts(values: object) -> tuple[str, ...]:

@@ -1,15 +1,23 @@
 """Judges asked for JSON, what they reply, and the votes and decisions that follow."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from textwrap import shorten
 from typing import Any, Generic, TypeVar
 
-from lm_eval_so.core.asking.answer.json_answer import Unusable, ask_for_json
+from lm_eval_so.core.asking.answer.json_answer import (
+    Unusable,
+    ask_for_json,
+    without_thoughts,
+)
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.score import JudgeVote
+from lm_eval_so.core.text.behaviors import is_refusal
+from lm_eval_so.core.words import Wording, in_each, joined, told_in
+from lm_eval_so.core.words.phrases import problem_in_each
 from lm_eval_so.errors import BudgetSpent, ErrorKind
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair_prompt
@@ -17,6 +25,10 @@ from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair
 T = TypeVar("T")
 Read = Callable[[str], T | Unusable]
 """Function that reads an output."""
+
+_WITHOUT_JSON = frozenset({"no_json", "no_object"})
+"""Codes of an output without JSON, which may say why there is none."""
+_LONGEST_REFUSAL = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,8 @@ class Reply(Generic[T]):
     """Reason code without content: judge_invalid, judge_refused, judge_error or judge_budget."""
     why: str | None = None
     """The same for people."""
+    why_in: Wording = field(default_factory=dict)
+    """The same in every language, by its code."""
     answers: tuple[Answer, ...] = ()
     """All outputs: one, or two if the judge had to repair the first."""
     model: str | None = None
@@ -55,16 +69,26 @@ async def ask_judge(
     try:
         found, answers = await ask_for_json(judge.ask, asked, read=read, repair=repair)
     except BudgetSpent as error:  # costs this vote, not those that are paid for
-        return Reply(found=None, code="judge_budget", why=str(error), model=judge.model)
+        lost: Reply[T] = Reply(found=None, code="judge_budget", model=judge.model)
+        return replace(lost, why=str(error), why_in=problem_in_each(str(error)))
     models = [a.response.model for a in answers if a.response and a.response.model]
     reply: Reply[T] = Reply(
         found=None, answers=answers, model=models[-1] if models else judge.model
     )
     if isinstance(found, Unusable):
-        return replace(reply, code="judge_invalid", why=problem_text(language, found))
+        said = answers[-1].response.text if answers[-1].response else ""
+        if found.code in _WITHOUT_JSON and is_refusal(without_thoughts(said)):
+            why = shorten(without_thoughts(said), _LONGEST_REFUSAL, placeholder=" …")
+            return replace(reply, code="judge_refused", why=why)
+        why_in = in_each(lambda each: problem_text(each, found))
+        why = told_in(why_in, language)
+        return replace(reply, code="judge_invalid", why=why, why_in=why_in)
     if isinstance(found, Answer):
-        message = found.error.message if found.error else None
-        return replace(reply, code=_failure_code(found), why=message)
+        lost = replace(reply, code=_failure_code(found))
+        if found.error is None:
+            return lost
+        message = found.error.message
+        return replace(lost, why=message, why_in=problem_in_each(message))
     return replace(reply, found=found)
 
 
@@ -85,7 +109,11 @@ def vote_of(replies: Sequence[Reply[Any]], given: JudgeVote | None = None) -> Ju
         given: Value, label, reason and the like, if every reply has content.
     """
     lost = next((reply for reply in replies if reply.found is None), None)
-    vote = JudgeVote(label=None, code=lost.code, reason=lost.why) if lost else given
+    vote = (
+        JudgeVote(label=None, code=lost.code, reason=lost.why, reason_in=lost.why_in)
+        if lost
+        else given
+    )
     answers = [answer for reply in replies for answer in reply.answers]
     return replace(
         vote or JudgeVote(label=None),
@@ -110,7 +138,7 @@ class Decision:
     """Index of the vote that decides; None if there is none."""
     code: str | None = None
     """Reason code without a value."""
-    reason: str | None = None
+    reason: str | Wording | None = None
 
 
 def decide_value(votes: Sequence[JudgeVote], quorum: int | None) -> Decision:
@@ -124,8 +152,11 @@ def decide_value(votes: Sequence[JudgeVote], quorum: int | None) -> Decision:
     if len(usable) < (quorum or len(votes) // 2 + 1):
         first = next(vote for vote in votes if vote.value is None)
         if len(votes) == 1:
-            return Decision(at=0, code=first.code or "judge_invalid", reason=first.reason)
-        why = f"{first.code}: {first.reason}" if first.reason else first.code
+            return Decision(
+                at=0, code=first.code or "judge_invalid", reason=first.reason_in or first.reason
+            )
+        told = first.reason_in or first.reason
+        why = joined(": ", (first.code or "", told)) if told else first.code
         return Decision(code="judge_quorum", reason=why)
     ordered = sorted(usable, key=lambda at: (votes[at].value or 0.0, at))
     return Decision(at=ordered[(len(ordered) - 1) // 2])

@@ -1,0 +1,1 @@
+"""Archives of strangers, read without trusting them."""

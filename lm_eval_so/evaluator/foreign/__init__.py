@@ -1,0 +1,1 @@
+"""Results of other evaluation tools: recognised, read, and made rows with scores."""

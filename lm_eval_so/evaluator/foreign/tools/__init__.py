@@ -1,0 +1,1 @@
+"""One module for each tool whose results can be read."""

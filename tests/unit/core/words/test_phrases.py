@@ -1,0 +1,82 @@
+"""Messages of errors in another language than English."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lm_eval_so
+from lm_eval_so.core.backends.error_texts import TEXTS
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.words import texts
+from lm_eval_so.core.words.phrases import event_in, problem_in
+
+KO = Language.KO
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("no answer within 60 s", "60초 안에 답하지 않았습니다"),
+        # names and figures stay, messages inside of messages do not
+        (
+            "12 of 12 rows have no answer (error 12); last: cannot reach http://127.0.0.1:1 (connection refused)",
+            "답변 12건 중 12건을 받지 못했습니다(error 12). 마지막 오류: http://127.0.0.1:1 주소에 연결할 수 없습니다(연결이 거부됨)",
+        ),
+        # two pieces of advice
+        (
+            "raise run.max_requests; lm-eval-so ci asks all again",
+            "run.max_requests 값을 올리세요. lm-eval-so ci 명령으로 모두 다시 물을 수 있습니다",
+        ),
+        ("buy a key; nothing else was sent", '"buy a key". 다른 요청은 보내지 않았습니다'),
+        # somebody else's words are a quotation
+        ("the bot sleeps", '"the bot sleeps"'),
+        ("no answer within  s", '"no answer within  s"'),
+        ("", ""),
+    ],
+)
+def test_problem_in__korean(message: str, told: str) -> None:
+    assert problem_in(message, KO) == told
+    assert problem_in(message, Language.EN) == message
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("30 rows: ok 30", "답변 30건: ok 30"),
+        ("1 row: ok 1", "답변 1건: ok 1"),
+        (
+            "asking 3 cases again and main's configuration about 1 case (round 2)",
+            "케이스 3개 다시 묻는 중, main 설정으로도 1개(2번째)",
+        ),
+        (
+            "no baseline yet: lm-eval-so baseline update reports --reason TEXT takes this report as one",
+            "아직 베이스라인이 없습니다. 이 보고서를 베이스라인으로 저장하려면: lm-eval-so baseline update reports --reason TEXT",
+        ),
+        ("a plugin says: hello; bye", "a plugin says: hello; bye"),
+    ],
+)
+def test_event_in__korean_as_far_as_its_wording_is_known(line: str, told: str) -> None:
+    assert event_in(line, KO) == told
+    assert event_in(line, Language.EN) == line
+
+
+def test_problem_in__knows_what_is_said_of_endpoints() -> None:
+    for message, hint in TEXTS.values():
+        for text in filter(None, (message, hint)):
+            told = problem_in(re.sub(r"\{(\w+)[^}]*\}", r"«\1»", text), KO)
+            assert re.search("[가-힣]", told) or text == "{told}"
+
+
+def test_problem_in__every_wording_is_that_of_an_error() -> None:
+    """A message whose wording changes is a quotation until its wording here changes, too."""
+    files = Path(lm_eval_so.__path__[0]).rglob("*.py")
+    source = re.sub(r'"\n +f?"', "", "\n".join(file.read_text("utf-8") for file in files))
+    found = {
+        code: max(re.split(r"\{[^}]+\}|[():;]", text), key=len).strip(' "')
+        for code, text in texts(Language.EN).items()
+        if code.startswith(("problems.", "events.")) and code != "problems.foreign"
+    }
+    # as os.strerror says it, or put together
+    others = {"problems.refused", "events.main", "events.again_and_main", "events.shard"}
+    assert not [c for c, words in found.items() if words not in source and c not in others]

@@ -98,7 +98,7 @@ def quiet(chromium: Browser) -> bool:
     logged = [e["params"]["entry"] for e in chromium.events if e["method"] == "Log.entryAdded"]
     noisy = [each for each in logged if each["source"] in {"security", "network", "javascript"}]
     asked = [e for e in chromium.events if e["method"] == "Network.requestWillBeSent"]
-    noisy += [e for e in asked if not e["params"]["documentURL"] == e["params"]["request"]["url"]]
+    noisy += [e for e in asked if e["params"]["documentURL"] != e["params"]["request"]["url"]]
     return not noisy and chromium.run("[told.length, window.owned ?? 0]") == [0, 0]
 
 

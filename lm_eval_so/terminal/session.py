@@ -118,7 +118,8 @@ class Session:
             self.progress.close()
 
     def _listen(self, event: Event) -> None:
-        told = in_language(event, self.config.language)
+        is_on_github = self.environ.get("GITHUB_ACTIONS") == "true"  # annotations stay in English
+        told = event if is_on_github else in_language(event, self.config.language)
         self.progress.listen(_without_secrets(told, self.redactor))
 
 

@@ -44,6 +44,10 @@ CHANGED = Relation(base="contract-0", type="typo", expect="same")
 CASES: Mapping[str, MetricCase] = {
     "composite": MetricCase(parts={"right": 1.0, "short": 0.5}),
     "datetime_match": MetricCase(expected="2026-03-02", answer="2026년 3월 2일에 됩니다."),
+    "citations": MetricCase(
+        answer="환불은 영업일 기준 3일 안에 됩니다 [1].",
+        context=("환불은 영업일 기준 3일 안에 됩니다.",),
+    ),
     "context_precision": RAG,
     "context_recall": RAG,
     "conversation": PLAYED,
@@ -71,6 +75,7 @@ PARAMS: Mapping[str, dict[str, Any]] = {
     "llm_judge": {"rubric": "The answer is right.", "labels": ["good", "bad"]},
     "llm_scale": {"anchors": ["wrong", "mostly wrong", "half right", "mostly right", "right"]},
     "pairwise": {"baseline_answer": "일주일 걸립니다."},
+    "python": {"target": "operator:is_not"},
     "regex": {"pattern": "3일"},
     "retrieval": {"gold_ids": ["문서1"]},
     "tool_call": {"calls": [{"name": "search", "arguments": {"말": "환불"}}]},

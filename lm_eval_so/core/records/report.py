@@ -150,8 +150,7 @@ class JudgeCalibration:
     """Agreement of a judge with people, from its calibration.json."""
 
     state: Literal["ok", "none", "stale", "small"] = "none"
-    """none: not measured; stale: measured for another judge or rubric; small: fewer than 30 answers
-    that people call good, or that they call bad. Only an ok calibration is used."""
+    """none: not measured; stale: for another judge or rubric; small: under 30 good or bad ones. Only ok is used."""
     n: int | None = None
     """Answers labelled by people and by the judge; all figures are null unless ok or small."""
     positives: int | None = None
@@ -170,8 +169,7 @@ class JudgeCalibration:
     date: str | None = None
     """Date of the calibration."""
     drift: float | None = None
-    """Total variation distance between the judge's labels in this run and in the run of the
-    calibration: half the sum of the differences in share, 0 … 1; null if not known."""
+    """Total variation distance of this run's labels from those of the calibration, 0 … 1; null if not known."""
 
 
 @record
@@ -204,12 +202,15 @@ class JudgeHealth:
     unknown_rate: float | None = None
     """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None
-    """Share of pairs, judged in both orders, with the winner in the same place instead of the same
-    winner; null for metrics that judge no pairs."""
+    """Share of pairs, judged in both orders, whose winner is a place, not an answer; null without pairs."""
     first_position_share: float | None = None
     """Share of winning answers in pairs that were shown first; 0.5 is unbiased."""
     longer_won_share: float | None = None
     """Share of decided pairs of different length that the longer answer won."""
+    unquoted_share: float | None = None
+    """Share of the supported claims whose evidence is not in the context; null without any."""
+    claimless_share: float | None = None
+    """Share of the rows without a claim though the answer says something; null if none are listed."""
     alpha: float | None = None
     """Krippendorff's α of a panel; null for one judge, or if all votes are the same."""
     per_judge: tuple[PanelMember, ...] = ()

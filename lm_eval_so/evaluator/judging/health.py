@@ -9,7 +9,8 @@ from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import ScoreStatus
-from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
+from lm_eval_so.core.records.judge_health import JudgeCalibration
+from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import Level, has_shifted, spearman_rho, total_variation
 from lm_eval_so.core.stats.bounded import mean_of

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from lm_eval_so.core.records.enums import ScoreStatus
-from lm_eval_so.core.records.report import PanelMember
+from lm_eval_so.core.records.judge_health import PanelMember
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import Level, krippendorff_alpha
 

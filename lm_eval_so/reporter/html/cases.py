@@ -104,7 +104,7 @@ def case_list(
         budget: Largest size in bytes.
     """
     entries = _Entries(report, comparison, style)
-    order = entries.order()
+    heads, order = entries.heads(), entries.order()
     limit = None if style.cases is ReportCases.ALL else budget
     kept = _within(entries, order, limit)
     columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
@@ -113,7 +113,7 @@ def case_list(
         **{key: [entry[key] for entry in columns] for key in _COLUMNS},
         "more": {str(n): e["more"] for n, e in enumerate(columns) if e["more"]},
         "first": [places[each] for each in order[: entries.telling] if each in places],
-        **entries.heads(),
+        **heads,
     }
     pairs = [f"{_json(key)}:{_json(value)}" for key, value in data.items()]
     text = f'{{{",".join(pairs)},"texts":[{",".join(entries.texts.encoded)}]}}'

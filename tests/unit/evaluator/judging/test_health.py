@@ -11,7 +11,8 @@ from factories import make_calibration
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
+from lm_eval_so.core.records.judge_health import JudgeCalibration
+from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import krippendorff_alpha
 from lm_eval_so.core.stats.diagnostic import Diagnosis

@@ -230,7 +230,7 @@ def test_list__the_rest_is_the_same_sample_whatever_changed():
     renamed = replace(made, failed_ids=("s0100",))
     other = by_id(listed(renamed, style=Style(), budget=60_000)).keys()
     assert 100 < len(one) < 600
-    assert len(one ^ other) <= 3
+    assert len(one ^ other) <= len(one) / 20  # what just fits may differ
     places = [int(name[1:]) for name in sorted(one) if name.startswith("s")]
     assert max(b - a for a, b in pairwise(places)) < 60  # from all parts of the dataset
 

@@ -40,7 +40,7 @@ metrics:
 
 | the answer is | metric | note |
 | --- | --- | --- |
-| short and fixed | `exact_match`, `numeric_match`, `choice` | `profile: answer` for particles and 입니다 |
+| short and fixed | `exact_match`, `numeric_match`, `datetime_match`, `choice` | `profile: answer` for particles and 입니다 |
 | free text that must say certain things | `contains`, `keyword_coverage`, `regex` | no rule understands a negation |
 | free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they compare characters and words: a wrong number costs little, a paraphrase much; they gate only if named |
 | in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
@@ -82,7 +82,7 @@ metrics:
   bounded value under the middle of its range is still shown among the failed cases.
 - **The fingerprint** of a metric covers name, version, parameters, normalisation, judge, and the versions of libraries that
   decide its values. Reports with other fingerprints are not compared.
-- **A failed answer is a value**, 0 with a code that the report counts in `scored_by`: `no_number`, `no_choice`,
+- **A failed answer is a value**, 0 with a code that the report counts in `scored_by`: `no_number`, `no_date`, `no_choice`,
   `ambiguous`, `not_json`, `schema_broken`, `empty_answer`, `pii_found`, `toxic_found`; `order_flip` is 0.5.
 - **Vacuous** scores had nothing to check, such as `honorific` of a list of nouns. They count, and the report says how many.
 - **Units**: a metric that splits texts names the unit (`char`, `space`, `morph:mecab-ko`, `13a` …) in `details.unit`; the
@@ -102,6 +102,7 @@ How texts are normalised before they are compared; records are never changed.
 | `answer` | several forms of `loose`, with and without particles, copula and a 한자 gloss; equal if one is shared (`exact_match` only) |
 | `korquad` | `basic` in lower case without punctuation, as KorQuAD 1.0 does it |
 | `korquad_v1` | exactly the published KorQuAD 1.0 script, without NFC |
+| `squad` | exactly the published SQuAD script: lower case, no ASCII punctuation, no `a`, `an`, `the` |
 
 ## The keyword rule
 

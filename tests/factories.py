@@ -176,7 +176,6 @@ def make_health(calibration):
         repaired=0,
         unscored={},
         labels={},
-        injection_flags=0,
         calibration=calibration,
         state="ok",
     )

@@ -199,7 +199,6 @@ def a_panel(plain):
 def a_pair(plain):
     return replace(
         plain.judges["helpful"],
-        injection_flags=0,
         unscored={},
         order_flip_rate=0.25,
         first_position_share=0.62,

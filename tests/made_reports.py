@@ -188,7 +188,6 @@ def report(**changes):
                 repaired=4,
                 unscored={"judge_unknown": 3},
                 labels={"good": 200, "bad": 36},
-                injection_flags=1,
                 state="warn",
                 why=("calibration_none",),
             )

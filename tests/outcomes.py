@@ -357,7 +357,7 @@ OUTCOMES = {
         _unclear({"exact_match": _moved(reason="threshold_unproven")}),
         "open",
         "🟡 exact_match 88.0% meets its bound, not proven",
-        "🟡 exact_match 88.0%: 기준은 지켰지만 우연일 수 있음",
+        "🟡 exact_match 88.0%: 하한·상한은 지켰지만 우연일 수 있음",
     ),
     "answers missing": (
         _unclear({"exact_match": _moved(reason="missing", missing=(0, 3))}),

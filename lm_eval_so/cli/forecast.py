@@ -58,7 +58,7 @@ def forecast(
     made = foresee(known, session.resources())
     if made.scenarios:
         file = keep_forecast(made, session.config, session.redactor)
-        session.progress.listen(Noticed(stage="forecast", text=f"kept as {file}"))
+        session.resources().listener(Noticed(stage="forecast", text=f"kept as {file}"))
     if line.as_json:
         line.emit(result=session.redactor.redact_json(to_json(made)))
         return

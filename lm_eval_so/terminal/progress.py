@@ -1,9 +1,12 @@
 """The display of progress: a bar in a terminal, plain lines elsewhere, groups in GitHub's log."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, Protocol, TextIO
 
-from lm_eval_so.core.events import Event
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.words.phrases import event_in
 from lm_eval_so.terminal.lines import PlainLines, QuietLines
 
 
@@ -39,3 +42,15 @@ def open_progress(
 
         return Bar(stderr, color=wanted)
     return PlainLines(stderr)
+
+
+def in_language(event: Event, language: Language) -> Event:
+    """Return an event with its lines in a language, as far as it is known; a verdict has its own."""
+    match event:
+        case Began() | Noticed() | Ended():
+            return replace(event, text=event_in(event.text, language))
+        case Warned():
+            hint = event.hint and event_in(event.hint, language)
+            return replace(event, text=event_in(event.text, language), hint=hint)
+        case Concluded() | Moved():
+            return event

@@ -19,7 +19,7 @@ from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Notice
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
-from lm_eval_so.terminal.progress import Progress
+from lm_eval_so.terminal.progress import Progress, in_language
 
 if TYPE_CHECKING:
     from lm_eval_so.terminal.command_line import CommandLine
@@ -118,7 +118,8 @@ class Session:
             self.progress.close()
 
     def _listen(self, event: Event) -> None:
-        self.progress.listen(_without_secrets(event, self.redactor))
+        told = in_language(event, self.config.language)
+        self.progress.listen(_without_secrets(told, self.redactor))
 
 
 def open_session(

@@ -42,6 +42,7 @@ PLAYED = MetricCase(
 CHANGED = Relation(base="contract-0", type="typo", expect="same")
 CASES: Mapping[str, MetricCase] = {
     "composite": MetricCase(parts={"right": 1.0, "short": 0.5}),
+    "datetime_match": MetricCase(expected="2026-03-02", answer="2026년 3월 2일에 됩니다."),
     "context_precision": RAG,
     "context_recall": RAG,
     "conversation": PLAYED,

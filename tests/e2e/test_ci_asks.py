@@ -298,7 +298,7 @@ def test_ci__cases_that_crash_now_stand_in_the_headline(desk: Desk) -> None:
     assert (found["n"], found["by"]) == (2, {"HTTP 500": 2})
     assert [case["input"] for case in found["cases"]] == ["환불은 며칠? #3", "환불은 며칠? #7"]
     assert f"## 🟡 {told} · shop\n" in (reports / "report.md").read_text("utf-8")
-    assert f"</span> {told}</h1>" in (reports / "report.html").read_text("utf-8")
+    assert f">{told}</h1>" in (reports / "report.html").read_text("utf-8")
 
 
 def test_report__tells_from_when_its_answers_are(desk: Desk) -> None:

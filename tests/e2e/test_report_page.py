@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from full_comparison import full_comparison, labelled
@@ -23,10 +24,10 @@ from page_stories import STORIES, story
 from pypdf import PdfReader
 from rendering import render
 from servers.chromium import Browser, browser
-from servers.markdown import dangers
+from servers.markdown import code_texts, dangers
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.templates.safe import normalise
+from lm_eval_so.core.templates.safe import cut
 
 SCREENSHOTS = os.environ.get("LM_EVAL_SO_SCREENSHOTS")
 LOOKS = [*product((Language.EN, Language.KO), (False, True), (1280, 390))]
@@ -49,6 +50,7 @@ Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text)
 AXE_RUN = """axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
   violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")}`))"""
+CUT = """[...document.querySelectorAll("#list .row")].filter((row) => row.scrollWidth > row.clientWidth).length"""
 OPEN = """[...document.querySelectorAll("#list .row")].filter((row) => row.childElementCount > 1)
   .map((row) => row.querySelector(".id").textContent)"""
 ROWS = """[...document.querySelectorAll("#list .row > h3 > button")]
@@ -119,6 +121,7 @@ def test_page__every_story_fits_every_screen_and_everyone_can_use_it(
     for width in WIDTHS:
         chromium.look(width)
         assert chromium.run("document.documentElement.scrollWidth - innerWidth") <= 0, width
+        assert chromium.run(CUT) == 0, width
 
 
 def _picture(chromium: Browser, file: Path) -> None:
@@ -176,7 +179,7 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
         "document.querySelector('#language').value = 'ko'; document.querySelector('#language').dispatchEvent(new Event('change'))"
     )
     chromium.press("/")
-    chromium.write("배송")  # decomposed, as some systems type it
+    chromium.write(normalize("NFD", "배송"))  # as some systems type it
     assert {name for _, name, _ in chromium.run(ROWS)} == {
         row[1] for row in chromium.run(ROWS) if row[0] == "Unchanged"
     }
@@ -195,6 +198,9 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
         [rows[1][1]],
         str(len(rows)),
     )
+    assert chromium.text("#list .row.at .id") == rows[1][1]
+    chromium.open(page, before=WATCH + "history.replaceState(null, '', '#open=s000000000000003b');")
+    assert (len(chromium.run(ROWS)), chromium.run(OPEN)) == (60, ["none-005"])
     show(chromium, "#view=failing&sort=(dataset)")
     assert [name for _, name, _ in chromium.run(ROWS)][-2:] == ["promo-011", "none-004"]
     show(chromium, "#cases")  # a place on the page is no filter
@@ -298,12 +304,16 @@ def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path) -> No
     assert len(chromium.run(OPEN)) == len(HOSTILE)
     texts = chromium.run("document.querySelector('#list').textContent")
     for payload in HOSTILE.values():
-        assert normalise(payload)[:60] in texts
+        assert cut(payload, 4000)[:60] in texts
     chromium.run("window.all = []; navigator.clipboard.writeText = async (text) => all.push(text)")
     chromium.run(click.format("'#list .acts button'"))
     handed = chromium.run("all")
     assert len(handed) == len(HOSTILE)
-    assert [text for text in handed if dangers(text)] == []
+    for payload, text in zip(HOSTILE.values(), handed, strict=True):
+        name, *blocks = code_texts(text)
+        assert not dangers(text)
+        assert name == " ".join(cut(payload, 4000).split())
+        assert blocks.count(f"{cut(payload, 4000)}\n") >= 4
     chromium.run(click.format("'.pick'"))
     strangers = "img, iframe, object, embed, link, a[href^='javascript']"
     assert chromium.run(f"document.querySelectorAll({json.dumps(strangers)}).length") == 0

@@ -52,6 +52,9 @@ def test_texts__tell_every_reason_of_a_record_that_is_left_out() -> None:
         "최댓값",
         "문맥",
         "오락가락",
+        "메트릭",
+        "리포트",
+        "개 가운데",
     ],
 )
 def test_texts__korean_has_one_word_for_one_thing(word: str) -> None:

@@ -171,6 +171,10 @@ class OnlySection(Section):
     """Samples whose language is exactly one of these."""
 
 
+_CHAT_MODELS = frozenset({"openai", "azure", "local"})
+"""Backends whose models take a temperature; an endpoint that refuses it is asked without it."""
+
+
 class MetricSection(Section):
     """One metric of the evaluation."""
 
@@ -201,6 +205,15 @@ class MetricSection(Section):
         return (
             {**values, "id": values.get("id") or _id_of(name)} if isinstance(name, str) else values
         )
+
+    @model_validator(mode="after")
+    def _judges_are_steady(self) -> Self:
+        """Set the temperature of judging models to 0 unless the config says one."""
+        for _, section in self.backend_sections():
+            is_chat = section.name in _CHAT_MODELS and section.options.get("api") != "embeddings"
+            if is_chat and "temperature" not in section.params:
+                section.params["temperature"] = 0
+        return self
 
     @property
     def sample_keys(self) -> tuple[str, ...]:

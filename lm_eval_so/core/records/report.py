@@ -201,8 +201,6 @@ class JudgeHealth:
     """Rows without a verdict, by reason code."""
     labels: Mapping[str, int]
     """Rows by label."""
-    injection_flags: int
-    """Answers that seem to instruct the judge."""
     unknown_rate: float | None = None
     """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None
@@ -254,6 +252,8 @@ class SourcePlace:
     """Path relative to the config file, with forward slashes."""
     at: Mapping[str, JsonValue] = field(default_factory=dict)
     """Sheet, page, row, line or path in the file, as far as they are known; counted from 1."""
+    quote: str | None = None
+    """Start of the passage that its answer rests on, at most 300 characters; null if it has none."""
 
 
 @record
@@ -379,7 +379,15 @@ class EvaluationReport:
 
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
-        columns = replace(self.samples, inputs=None, expected=None, answers=None, references=None)
+        places = self.samples.sources
+        columns = replace(
+            self.samples,
+            inputs=None,
+            expected=None,
+            answers=None,
+            references=None,
+            sources=places and tuple(each and replace(each, quote=None) for each in places),
+        )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
 

@@ -139,7 +139,23 @@ def _pattern(units: Mapping[str, str]) -> re.Pattern[str]:
 
 
 _AFTER_WORDS: Final = _pattern(UNITS_OF_WORDS)
+_COUNTERS: Final = {
+    **{
+        form: _UNITS[form] for form in words("개 명 사람 살 시간 시 번 마리 권 잔 병 대 장 가지 달")
+    },
+    **{form: _UNITS[form] for form in words("개월 배 주 곳 군데")},
+    **{
+        form: form
+        for form in words("건 벌 켤레 그루 자루 송이 채 끼 팀 쌍 줄 캔 통 봉지 상자 박스")
+    },
+    **{form: form for form in words("세트 팩 그릇 조각 종류 단계 차례 칸 인분")},
+    "분": "명",  # people; minutes are 삼 분
+}
+"""Units by form, behind 한, 두, 세."""
+COUNTED_BY_3_AND_4: Final = words("달 장 잔")
+"""Counters behind 석 and 넉."""
 _AFTER_FIGURES: Final = _pattern(_UNITS)
+_COUNTER: Final = re.compile(f" ?({either(_COUNTERS)})")
 _LETTER: Final = re.compile(r"[kmb](?![a-z0-9²³])")
 _NO_SPACE: Final = re.compile(rf"(?:{either(_CLOSE)})(?![a-z0-9])")
 _UNKNOWN: Final = re.compile(
@@ -200,6 +216,14 @@ def unit_after_words(
     return _UNITS[match["unit"]], match.end()
 
 
+def counter_after(text: str, at: int) -> tuple[str | None, int]:
+    """Read what a native number (한, 두, 세) counts; the result is that of `unit_after_words`."""
+    match = _COUNTER.match(text, at)
+    if match is None or not ends_at(text, match.end()):
+        return None, at
+    return _COUNTERS[match[1]], match.end()
+
+
 def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, int]:
     """Read a known unit, or the unknown unit right behind the figures.
 
@@ -249,7 +273,7 @@ def _is_end(run: str, at: int) -> bool:
 def _after(char: str) -> re.Pattern[str]:
     """Return the endings that may follow a number or unit that ends in a character."""
     return re.compile(
-        "이상|이하|이내|미만|초과|정도|짜리|어치|가량|만큼|만에(?![가-힣])|(?:쯤|간|씩|당|대|권)(?:[은는이가을를의에도만로])?(?![가-힣])"
+        "이상|이하|이내|미만|초과|정도|짜리|어치|가량|만큼|만에(?![가-힣])|(?:쯤|간|씩|당|대|권|뿐|이서)(?:[은는이가을를의에도만로])?(?![가-힣])|뿐(?:이[고며지]|인[데가]|입|이에|이다)"
         "|입니|예요|에요|였|이[에예다야고며면라지니었든던요]|인[데가지]"
         f"|(?:{either(endings_after(char))})(?:은|는|도|만|요)?(?![가-힣])|요(?![가-힣])"
     )

@@ -8,10 +8,13 @@ import re
 from decimal import Context, Decimal
 from typing import Final, NamedTuple
 
+from lm_eval_so.core.text.no_numbers import end_of_no_number
 from lm_eval_so.core.text.number_units import (
+    COUNTED_BY_3_AND_4,
     LETTERS_OF_POWERS,
     SIGNS,
     UNITS_OF_WORDS,
+    counter_after,
     either,
     ends_at,
     same_unit,
@@ -22,14 +25,16 @@ from lm_eval_so.core.text.number_units import (
 )
 from lm_eval_so.core.text.number_words import (
     BIG,
+    DAYS,
+    FIRST_ENGLISH,
     LETTERS,
     ONES,
     SMALL,
     TENS,
+    english_value,
     is_number_word,
     native_value,
     sino_value,
-    words,
 )
 from lm_eval_so.core.text.profiles import basic
 
@@ -73,24 +78,22 @@ _FEWEST_LETTERS: Final = 3
 """Of a number in words that has no unit."""
 _MOST_SHORTENED: Final = 3
 """Readings of a word: its last letters may be a unit (일) and a particle (이, 만)."""
-_COUNTED: Final = words("개 명 사람 살 시간 시 번 마리 권 잔 병 대 장 가지 달 개월")
-
 _FIGURES: Final = (
     r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?(?:e[+-]?[0-9]{1,3}(?![0-9a-z]))?"
 )
 _PLAIN_FIGURES: Final = re.compile(r"[0-9]++(?:[.,][0-9]++)*+")
 _UNIT_FIRSTS: Final = "".join(sorted({unit[0] for unit in [*UNITS_OF_WORDS, " ", "여"]}))
+_BELOW: Final = r"영하 ?|(?<![0-9] )마이너스 ?|(?<![a-z])(?<![0-9] )minus "
 _START: Final = re.compile(
-    # Phone numbers, dates, times and what has two dots or more are no numbers.
-    r"(?<![0-9])(?:[0-9]{2,4}-[0-9]{3,4}-[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?|[0-9]++(?:\.[0-9]++){2,})(?![0-9])"
-    r"|(?<=[a-z_])[0-9]++(?:\.[0-9]++)*"
-    rf"|(?P<minus>영하 ?|(?<![\w)])-)?(?P<money>[{SIGNS}] ?)?(?P<figures>{_FIGURES})"
-    rf"|(?<![가-힣0-9])(?:(?P<native>(?:{either(TENS)})(?: ?(?:{either(ONES)}))?|{either(ONES)})"
-    rf"|(?P<below>영하 ?(?=[{LETTERS}]))?(?P<sino>[{LETTERS}]{{2,}}+|[{LETTERS}](?=[{_UNIT_FIRSTS}])))"
+    rf"(?P<minus>{_BELOW}|(?<![\w)])-)?(?P<money>[{SIGNS}] ?)?(?P<figures>{_FIGURES}|(?<![\w.])\.[0-9]++)"
+    rf"|(?P<english>{FIRST_ENGLISH})|(?<![가-힣0-9])(?:(?P<days>{either(DAYS)})|(?P<native>(?:{either(TENS)})(?: ?(?:{either(ONES)}))?|{either(ONES)})"
+    rf"|(?P<below>(?:영하|마이너스) ?(?=[{LETTERS}]))?(?P<sino>[{LETTERS}]{{2,}}+|[{LETTERS}](?=[{_UNIT_FIRSTS}])))"
 )
-_FIRSTS: Final = "".join(sorted({word[0] for word in [*LETTERS, *ONES, *TENS]}))
-_MAYBE: Final = re.compile(rf"[-0-9{SIGNS}]|영하|(?<![가-힣0-9])[{_FIRSTS}]")
+_NO_ENGLISH: Final = re.compile("-[a-z]| (?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?)(?![a-z])")
+_FIRSTS: Final = "".join(sorted({word[0] for word in [*LETTERS, *ONES, *TENS, *DAYS]}))
+_MAYBE: Final = re.compile(
+    rf"[-0-9{SIGNS}]|\.(?=[0-9])|영하|마이너스|minus |{FIRST_ENGLISH}|(?<![가-힣0-9])[{_FIRSTS}]"
+)
 _NEXT: Final = re.compile(rf" ?({_FIGURES})(?![-:.,]?[0-9])")
 _PLACE: Final = "억|만(?!큼)|조(?![각건항])"  # 3만큼, 3조각, 3조건, 3조항
 _SCALE: Final = re.compile(
@@ -123,14 +126,14 @@ _POWER_OF_MONEY: Final = re.compile(
 def find_numbers(text: str) -> list[Number]:
     """Return the numbers of a text, in order.
 
-    Phone numbers, dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after a
-    Latin letter (GPT4) do not count, nor do numbers of more than 40 figures. Units are not converted:
+    Phone numbers (1588-1234), dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after
+    a Latin letter (GPT4) do not count, nor do numbers of more than 40 figures. Units are not converted:
     "1시간 30분" is two numbers. Letters right behind figures are a unit, known or not, except for
     particles (5는) and st, nd, rd, th; behind a space only known units count. 1 million, 2 bn and $2.5m
     are multiplied; 2.5M is ambiguous. Numbers in words: 삼만오천 with a unit, or three letters and more;
     one letter only right before its unit, or 백천만억 and a space ("만 원"); 한 두 세 … 아흔아홉 before a
     counter. Words spelled like a number (만일, 사회, 조회, 공원, 세대) do not count, nor does "이삼 일",
-    which means two or three days.
+    which means two or three days. 하루 is none, since it mostly means per day; 이틀, 사흘 … are days.
 
     Args:
         text: The text; forms, widths and cases do not matter.
@@ -147,7 +150,15 @@ def find_numbers(text: str) -> list[Number]:
             continue
         position = match.end()
         if match["figures"]:
+            if end := end_of_no_number(folded, match.start("figures")):
+                position = end
+                continue
             number, position = _read_figures(folded, match, cased)
+        elif match["days"]:
+            is_whole = ends_at(folded, position)
+            number = Number(Decimal(DAYS[match["days"]]), "일") if is_whole else None
+        elif match["english"]:
+            number, position = _read_english(folded, match, cased)
         elif match["native"]:
             number, position = _read_native(folded, match)
         elif match["sino"]:
@@ -185,6 +196,14 @@ def _read_figures(text: str, match: re.Match[str], cased: str) -> tuple[Number |
     if money != unit:
         unit, after = money, position
     return Number(EXACT.minus(value) if match["minus"] else value, unit), after
+
+
+def _read_english(text: str, match: re.Match[str], cased: str) -> tuple[Number | None, int]:
+    """Read twenty-five and a unit; "one" counts only with a unit, "two-factor" and "two thirds" do not."""
+    value, end = english_value(text, match.start())
+    unit, after = unit_after_figures(text, end, cased=cased)
+    is_other = _NO_ENGLISH.match(text, end) is not None or (value == 1 and unit is None)
+    return None if is_other else Number(Decimal(value), unit), after
 
 
 def _read_groups(text: str, value: Decimal, scale: re.Match[str] | None) -> tuple[Decimal, int]:
@@ -280,10 +299,11 @@ def _shortened(letters: str, end: int) -> tuple[str, int]:
 
 
 def _read_native(text: str, match: re.Match[str]) -> tuple[Number | None, int]:
-    """Read 하나, 두, 열두, 스물다섯 before what they count."""
+    """Read 한, 두, 열두, 스물다섯 before what they count, and 석 and 넉 before some of it."""
     word, end = match["native"], match.end()
-    unit, after = unit_after_words(text, end)
+    unit, after = counter_after(text, end)
     written = text[end:after]
-    if unit is None or written.strip() not in _COUNTED or not is_number_word(word, written):
+    is_fit = word not in {"석", "넉"} or written.strip() in COUNTED_BY_3_AND_4
+    if unit is None or not is_fit or not is_number_word(word, written):
         return None, end
     return Number(Decimal(native_value(word)), unit), after

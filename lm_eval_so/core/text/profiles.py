@@ -16,7 +16,7 @@ from lm_eval_so.core.text.korean import close_spaces, strip_copula, strip_josa
 TEXT_VERSION: Final = 1
 """Version, raised whenever a profile or rule of this package may return another text."""
 
-Profile = Literal["basic", "loose", "korquad", "korquad_v1", "raw"]
+Profile = Literal["basic", "loose", "korquad", "korquad_v1", "squad", "raw"]
 
 _DROPPED: Final = dict.fromkeys([0xFEFF, 0x200B, 0x2060, 0x00AD, 0x200E, 0x200F, 0xFE0F])
 _FINAL_JAMO: Final = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"  # U+11A8 … U+11C2
@@ -47,6 +47,7 @@ _HANJA_GLOSS: Final = re.compile(
 _KORQUAD_SPACES: Final = frozenset("'\"《》<>〈〉()")
 _KORQUAD_V1_SPACES: Final = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
 _ASCII_PUNCTUATION: Final = frozenset(string.punctuation)
+_ARTICLES: Final = re.compile(r"\b(?:a|an|the)\b")
 _NO_ASCII_PUNCTUATION: Final = str.maketrans(dict.fromkeys(string.punctuation))
 
 
@@ -104,6 +105,14 @@ def korquad_v1(text: str) -> str:
     return " ".join(lowered.translate(_NO_ASCII_PUNCTUATION).split())
 
 
+def squad(text: str) -> str:
+    """Normalise exactly as the SQuAD script does: lower case, no ASCII punctuation, no a, an and the.
+
+    Source: Rajpurkar et al. (2016), SQuAD, EMNLP; its evaluation script, versions 1.1 and 2.0.
+    """
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_ASCII_PUNCTUATION)).split())
+
+
 def raw(text: str) -> str:
     """Return the text as it is."""
     return text
@@ -114,6 +123,7 @@ PROFILES: Final[Mapping[Profile, Callable[[str], str]]] = {
     "loose": loose,
     "korquad": korquad,
     "korquad_v1": korquad_v1,
+    "squad": squad,
     "raw": raw,
 }
 """Profiles by name, except `answer`, which has several forms."""

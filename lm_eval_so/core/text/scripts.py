@@ -1,7 +1,6 @@
 """Languages of the words of a text, by script: ko, en, ja, zh."""
 
 import re
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from lm_eval_so.core.text.profiles import basic
@@ -11,7 +10,7 @@ ScriptLanguage = Literal["ko", "en", "ja", "zh"]
 
 HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff々〆"
 _HANGUL: Final = re.compile("[가-힣ㄱ-ㆎ]")
-_KANA: Final = re.compile("[\u3041-\u3096\u309d-\u30fa\u30fc-\u30ff]")
+_KANA: Final = re.compile("[\u3041-\u3096\u309d-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
 _HAN: Final = re.compile(f"[{HAN}]")
 _LATIN: Final = re.compile("[A-Za-z]")
 _CODE: Final = re.compile(r"`[^`\n]*`")
@@ -24,7 +23,8 @@ _ADDRESS: Final = re.compile(
 def language_share(text: str, language: str | None) -> float | None:
     """Return the share of words in a language, or None if no word has a letter.
 
-    Code, web addresses and e-mail addresses are left out. A word with any Hangul
+    Code, web addresses and e-mail addresses are left out; if nothing else has a letter, fences that
+    name no programming language and `code` within lines count. A word with any Hangul
     is Korean (Docker를), with kana Japanese, with 漢字 alone Chinese or Japanese, with A–Z English; with
     other letters none of these.
     """
@@ -32,9 +32,12 @@ def language_share(text: str, language: str | None) -> float | None:
     return sum(language in languages for languages in found) / len(found) if found else None
 
 
-def _lettered(text: str) -> Iterator[str]:
-    known = basic(_ADDRESS.sub(" ", _CODE.sub(" ", without_fences(text))))
-    return (word for word in known.split() if any(map(str.isalpha, word)))
+def _lettered(text: str) -> list[str]:
+    for kept in (_CODE.sub(" ", without_fences(text)), without_fences(text, keeps_text=True)):
+        known = basic(_ADDRESS.sub(" ", kept)).split()
+        if found := [word for word in known if any(map(str.isalpha, word))]:
+            return found
+    return []
 
 
 def _languages(word: str) -> tuple[ScriptLanguage, ...]:

@@ -6,6 +6,8 @@ from typing import Final
 from lm_eval_so.core.text.profiles import basic
 
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+_OF_TEXT: Final = frozenset({"", "text", "txt", "plain", "plaintext", "md", "markdown"})
+"""Info strings of fences that hold no code."""
 _MARKS: Final = re.compile(r"(?:>|#{1,6}(?= )|(?:[-*+·◦▪‣]|[0-9]{1,3}[.)])(?= )| )*")
 _END: Final = re.compile(r"(?<=[.!?。]) ")
 
@@ -35,20 +37,25 @@ def paragraphs(text: str) -> list[str]:
     return ["\n".join(lines).strip() for lines in found if lines]
 
 
-def without_fences(text: str) -> str:
+def without_fences(text: str, *, keeps_text: bool = False) -> str:
     """Return a text without fenced code blocks; an unclosed block reaches to the end.
+
+    Args:
+        text: The text.
+        keeps_text: Whether the lines of blocks that name no programming language stay.
 
     Source: CommonMark 0.31, §4.5.
     """
-    kept, fence = [], ""
+    kept, fence, is_kept = [], "", False
     for line in text.splitlines():
         match = _FENCE.match(line)
+        after = line[match.end() :].strip() if match else ""
         if not fence and match:
-            fence = match[1]
-        elif not fence:
-            kept.append(line)
-        elif match and match[1].startswith(fence) and not line[match.end() :].strip():
+            fence, is_kept = match[1], keeps_text and after.lower() in _OF_TEXT
+        elif match and fence and match[1].startswith(fence) and not after:
             fence = ""
+        elif not fence or is_kept:
+            kept.append(line)
     return "\n".join(kept)
 
 

@@ -29,9 +29,24 @@ _PROPOSALS: Final = re.compile(
     "(?:[하먹말주쓰놓두찾잡들받쉬]|(?<![참평휴인허])가|(?<![후제홍정])보|맞추|만들|나누|기다리)자$"
 )
 _VERB_BEFORE_JI: Final = re.compile(
-    "(?:[겠었았였했됐갔왔봤줬하되있없맞좋많않르알렇니거]|(?<!페)이)지$"
+    "(?:[겠었았였했됐갔왔봤줬하되있없맞좋많않르알렇니거야같싶늦높넓짧낮찾읽쉽춥덥맵렵럽갑쁘]|(?<!페)이|^크|아프)지$"
 )
 _COMING: Final = re.compile("(?:^|나|들어|가져|돌아|다녀|올라|내려|찾아)와$")
+_PAST: Final = "겠었았였했됐갔왔봤줬"
+_PLAIN: Final = re.compile(
+    f"(?:구나|더라|구먼)$|(?:[{_PAST}하되있없좋맞렇싶않]|[^가-힣])군$|(?:는|던|은)가$|^(?:그런|어떤|무엇인|누구인)가$"
+    f"|(?:[{_PAST}하있없좋맞렇먹]|^(?:가|오|보|아|누구|뭐|어디|언제))니$"
+)
+_CASUAL: Final = re.compile(
+    "거든$|잖아$|려고$|(?:^|[은는한인던된간난린건])데$"
+    f"|(?:는|된|[{_PAST}있없좋싶많같])대$"
+    "|(?:눌|불|흘|찔|들|서둘|둘|머물)러$|(?:몰|골|올|빨|달|잘)라$|(?:바|나|가)빠$|[뻐써둬놔춰]$|^(?:꺼|켜|펴|쳐)$|(?:시|가르|고|망)켜$|가르쳐$|고쳐$|슬퍼$|^커$"
+    "|비?싸$|^(?:아|고|배고)파$|(?:보|끝|꺼|^)내$|나아$|(?:들어|돌아|올라|내려|지나|찾아|다녀|걸어|따라|^나)가$"
+)
+_NO_ENDING: Final = words("그런데 한데 데 달러 컬러 국내 안내 내")
+_GOING: Final = re.compile(r"(?:잘|어서|빨리|얼른|먼저|같이|안|못|다시|조심히|집에) 가\W*$")
+_WHOLE: Final = words("안녕 미안 응 그럼 아니 아냐")
+"""Casual words that are a sentence."""
 _NOUN_BEFORE_EO: Final = frozenset("언단영용국본색조불독은상문등웨토투도케헤기모광숙속")
 _ALWAYS: Final = "해야네까줘봐돼워려"
 
@@ -46,25 +61,24 @@ def speech_of(sentence: str) -> Speech | None:
     """Return the speech level of a sentence by its ending; None if it has none.
 
     Text after the last Hangul syllable does not count: ㅋㅋ, ㅠㅠ, emoji, marks, a remark in
-    brackets. formal: …ㅂ니다, …ㅂ니까, …십시오. haeyo: …요, …죠. plain: …다, …냐, …구나, 하자, 해라. casual: …어 (워,
-    려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼, …와, …마, after the stem of a verb.
+    brackets. formal: …ㅂ니다, …ㅂ니까, …십시오. haeyo: …요, …죠. plain: …다, …냐, …니, …구나, …군, …더라, …는가,
+    하자, 해라. casual: …어 (워, 려, 눌러), …아 (몰라, 둬, 써), …야, …지, …해, …네, …래, …게, …걸, …까, …거든, …는데, …대,
+    …줘, …봐, …돼, …와, …마, 잘 가, after the stem of a verb; 안녕, 응 and 그럼 alone.
     """
     word = _last_word(sentence)
     before = final_consonant(word[-3]) if len(word) >= 3 else None
     if word.endswith("십시오") or (word[-2:] in {"니다", "니까"} and before == _BIEUP):
         return "formal"
-    if not word or word in _NOUNS:
+    if not word or word in _NOUNS or word in _NO_ENDING:
         return None
+    if word in _WHOLE:
+        return "casual" if sum(map(is_syllable, sentence)) == len(word) else None
     if word[-1] in "요죠":
         return "haeyo"
-    if (
-        word[-1] in "다냐"
-        or word.endswith("구나")
-        or _ORDERS.search(word)
-        or _PROPOSALS.search(word)
-    ):
+    if word[-1] in "다냐" or _PLAIN.search(word) or _ORDERS.search(word) or _PROPOSALS.search(word):
         return "plain"
-    return "casual" if word[-1] in _ALWAYS or _is_casual(word) else None
+    is_casual = word[-1] in _ALWAYS or _CASUAL.search(word) or _is_casual(word)
+    return "casual" if is_casual or _GOING.search(sentence[-_LONGEST_WORD:]) else None
 
 
 def _is_casual(word: str) -> bool:

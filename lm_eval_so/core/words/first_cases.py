@@ -228,7 +228,7 @@ def low_cases(
 ) -> tuple[FirstCase, ...]:
     """Return the first cases that score low or have no answer, in a first run, as no baseline tells which got worse.
 
-    A report without texts shows none. Cases with an id of the user's come first, as the others are mostly twins.
+    A report without texts shows none. Cases with an id of the user's come before the others and their twins.
 
     Args:
         comparison: Verdict and its evidence.
@@ -240,7 +240,13 @@ def low_cases(
     own = report.samples.own_ids
     shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
     known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
-    known.sort(key=lambda each: each.sample_id not in own)  # stable
+    names = {*own.values()}
+
+    def is_twin(case: Case) -> bool:
+        name = own.get(case.sample_id)  # that of a twin is its base's, with the kind
+        return name is None or name.rpartition(" (")[0] in names
+
+    known.sort(key=is_twin)  # stable
     return tuple(_low(each, own.get(each.sample_id), language) for each in known[:MOST_FIRST])
 
 

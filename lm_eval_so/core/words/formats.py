@@ -1,5 +1,6 @@
 """Formats of numbers for people: 3 significant digits for scores, a true minus sign, `+` on gains."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ _LARGEST_EXPONENT: Final = 15
 _SMALLEST_P: Final = 0.0005
 _VISIBLE: Final = 0.0005
 """Smallest size that 3 digits show."""
+_SIZE: Final = re.compile(r"(?<=”) \(([\d,]+) chars, ([0-9a-f]{8})\)")
+"""Size and digest behind a long value that is cut short."""
 _NOISE: Final = 11
 """Digits behind which a change of a score in [0, 1] is rounding of the arithmetic."""
 
@@ -161,6 +164,14 @@ class MetricFigures:
         return 1 if self.direction is Direction.HIGHER else -1
 
 
+def difference(line: str, language: Language) -> str:
+    """Return a line of `Comparison.differences`, with the size of long values in a language."""
+    return _SIZE.sub(
+        lambda found: say("comparison.long_value", language, {"n": found[1], "digest": found[2]}),
+        line,
+    )
+
+
 def reason_key(code: str, figures: Mapping[str, object]) -> str:
     """Return the key of a reason's text; some codes have one text for each way in which they hold."""
     way = figures.get("way")
@@ -176,5 +187,7 @@ def reason_figures(figures: Mapping[str, object], language: Language) -> dict[st
         elif isinstance(value, int):
             told[key] = count(value)
         else:
-            told[key] = percent(value) if isinstance(value, float) else str(value)
+            told[key] = (
+                percent(value) if isinstance(value, float) else difference(str(value), language)
+            )
     return told

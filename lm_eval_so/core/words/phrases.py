@@ -7,7 +7,7 @@ plugin, is a quotation.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache, lru_cache
@@ -38,9 +38,12 @@ _WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_s
 """Reasons of the anchor that have a text of their own."""
 _CONTENT_ID = re.compile(r"s[0-9a-f]{16}")
 """Id made by `generate`, meaningless to people."""
-_PROBLEMS = "problems."
+_OF_MESSAGES = ("problems.", "events.")
+"""Topics of messages: those of errors, and lines on progress."""
 _FOREIGN = "problems.foreign"
 _SLOT = re.compile(r"\{(\w+)\}")
+_NOUN = re.compile(r"\{(\w+):([^/}]+)/([^}]+)\}")
+"""Slot of a number with its noun, for one and for many."""
 _JOINT = "; "
 """Joint of two messages, as of two pieces of advice."""
 _OF_SEVERAL = frozenset({"message"})
@@ -169,20 +172,33 @@ def problem_in_each(message: str) -> Wording:
     return in_each(lambda language: problem_in(message, language))
 
 
+def event_in(text: str, language: Language) -> str:
+    """Return a line on the progress of a stage in a language, as far as its wording is known."""
+    if language is Language.EN or not text:
+        return text
+    return _reworded(text, language, quotes=False) or text
+
+
 @lru_cache(maxsize=_KEPT)  # rows fail alike
-def _reworded(message: str, language: Language) -> str | None:
-    """Return a message in another language; None if no wording of it is known."""
-    for code, pieces in _wordings().items():
+def _reworded(message: str, language: Language, *, quotes: bool = True) -> str | None:
+    """Return a message in another language; None if no wording of it is known.
+
+    Args:
+        message: The message; it may be long, and anybody's.
+        language: The other language.
+        quotes: Whether a part without a wording is marked as a quotation.
+    """
+    for code, pieces in _wordings():
         named = _slots(message, pieces)
         if named is not None:
-            told = {name: _reworded(text, language) or text for name, text in named.items()}
+            told = {key: _reworded(each, language) or each for key, each in named.items()}
             return say(code, language, told)
     first, joint, rest = message.partition(_JOINT)
-    known = [_reworded(part, language) for part in (first, rest)] if joint else []
+    known = [_reworded(each, language, quotes=quotes) for each in (first, rest)] if joint else []
     if not any(known):
         return None
     parts = zip((first, rest), known, strict=True)
-    return ". ".join(told or _quoted(part, language) for part, told in parts)
+    return ". ".join(told or (_quoted(part, language) if quotes else part) for part, told in parts)
 
 
 def _quoted(message: str, language: Language) -> str:
@@ -193,33 +209,47 @@ def _slots(message: str, pieces: Sequence[str]) -> dict[str, str] | None:
     """Return what stands in the slots of a wording; None if the message has another one.
 
     Args:
-        message: The message; it may be long, and anybody's.
+        message: The message.
         pieces: Words of the wording and names of its slots in turn, words first and last.
     """
     first, last = pieces[0], pieces[-1]
     if not message.startswith(first) or not message.endswith(last):
         return None
     found: dict[str, str] = {}
-    at, end = len(first), len(message) - len(last)
-    for name, word in zip(pieces[1::2], pieces[2::2], strict=True):
-        stop = end if word is last else message.find(word, at + 1, end)
+    at, end, final = len(first), len(message) - len(last), len(pieces) - 1
+    for place in range(1, len(pieces), 2):
+        name, word = pieces[place], pieces[place + 1]
+        stop = end if place + 1 == final else message.find(word, at + 1, end)
         text = message[at:stop]
         if stop <= at or (_JOINT in text and name not in _OF_SEVERAL):
             return None
         found[name] = text
         at = stop + len(word)
-    return found if len(pieces) > 1 or message == first else None
+    return found if final or message == first else None
 
 
 @cache
-def _wordings() -> Mapping[str, Sequence[str]]:
-    """Return the English wordings by code, cut at their slots, those with most words of their own first."""
-    found = {
-        code: _SLOT.split(text)
+def _wordings() -> Sequence[tuple[str, Sequence[str]]]:
+    """Return the English wordings with their code, cut at their slots.
+
+    Those that begin with words of their own come first, then those with most of them.
+    """
+    found = [
+        (code, _SLOT.split(each))
         for code, text in texts(Language.EN).items()
-        if code.startswith(_PROBLEMS) and code != _FOREIGN
-    }
-    return dict(sorted(found.items(), key=lambda item: -sum(map(len, item[1][::2]))))
+        if code.startswith(_OF_MESSAGES) and code != _FOREIGN
+        for each in _of_numbers(text)
+    ]
+    return sorted(found, key=lambda item: (not item[1][0], -sum(map(len, item[1][::2]))))
+
+
+def _of_numbers(text: str) -> Iterator[str]:
+    """Yield a wording with each noun for one and for many."""
+    if (noun := _NOUN.search(text)) is None:
+        yield text
+        return
+    for word in noun[2], noun[3]:
+        yield from _of_numbers(text.replace(noun[0], f"{{{noun[1]}}} {word}", 1))
 
 
 def anchor_sentence(

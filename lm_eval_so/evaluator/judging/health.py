@@ -45,7 +45,6 @@ class JudgeTally:
         self._calls = 0
         self._valid_first = 0
         self._repaired = 0
-        self._flagged = 0
         self._votes = self._unknown = 0
         self._unscored: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
@@ -77,7 +76,6 @@ class JudgeTally:
         self._rows += 1
         self._valid_first += all(map(_is_valid_first, score.judge))
         self._repaired += any(vote.repaired for vote in score.judge)
-        self._flagged += "judge_injection" in _flags(score)
         self._votes += sum(vote.calls > 0 for vote in score.judge)
         self._unknown += sum(vote.code == "judge_unknown" for vote in score.judge)
         self._labels.update(_label(score))
@@ -127,7 +125,6 @@ class JudgeTally:
             repaired=self._repaired,
             unscored=dict(sorted(self._unscored.items())),
             labels=dict(sorted(self._labels.items())),
-            injection_flags=self._flagged,
             unknown_rate=_share(self._unknown, self._votes),
             order_flip_rate=self._pairs.flip_rate,
             first_position_share=self._pairs.first_share,
@@ -277,11 +274,6 @@ def _label(score: Score) -> list[str]:
     if score.code == "judge_unknown":
         return ["UNKNOWN"]
     return [score.label] if score.label and score.status is ScoreStatus.SCORED else []
-
-
-def _flags(score: Score) -> Sequence[object]:
-    flags = score.details.get("flags")
-    return flags if isinstance(flags, list) else ()
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -18,6 +18,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "context_recall": "lm_eval_so.evaluator.metrics.judge.context_recall:ContextRecall",
     "conversation": "lm_eval_so.evaluator.metrics.judge.conversation:Conversation",
     "cost_usd": "lm_eval_so.evaluator.metrics.operation:CostUsd",
+    "datetime_match": "lm_eval_so.evaluator.metrics.text.datetime_match:DatetimeMatch",
     "edit_similarity": "lm_eval_so.evaluator.metrics.text.overlap:EditSimilarity",
     "embedding_similarity": "lm_eval_so.evaluator.metrics.text.embedding:EmbeddingSimilarity",
     "exact_match": "lm_eval_so.evaluator.metrics.text.wording:ExactMatch",

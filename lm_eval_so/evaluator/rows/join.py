@@ -228,6 +228,10 @@ class Answers:
             if not line.strip():
                 continue
             key = _key(line)
+            if number == 1 and line.strip() in {b"{", b"["}:
+                where = Where(file=lines.name, line=1)
+                hint = "name the folder of a run, as runs/http; a report is scored already"
+                return 0, [Problem(what="a JSON document is no run", where=where, hint=hint)]
             if key is None:
                 if line.endswith(b"\n"):  # a torn last line is a row that never was
                     where = Where(file=lines.name, line=number)

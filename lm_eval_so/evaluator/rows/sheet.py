@@ -152,7 +152,7 @@ class Samples:
         self.inputs.append(asked if self._keeps_texts else None)
         self.expected.append(sample.expected if self._keeps_texts else None)
         self.references.append(sample.references if self._keeps_texts else ())
-        self.sources.append(source_place(sample))
+        self.sources.append(source_place(sample, has_quote=self._keeps_texts))
         self.refs.append(sample.ref)
 
 

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, text_as_written
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -47,6 +47,7 @@ def mask_report(
             expected=columns.expected and tuple(map(mask.text, columns.expected)),
             references=columns.references
             and tuple(tuple(map(mask.text, each)) for each in columns.references),
+            sources=columns.sources and tuple(map(mask.place, columns.sources)),
             refs=columns.refs and tuple(map(mask.text, columns.refs)),
             answers=tuple(map(mask.text, columns.answers))
             if columns.answers and has_answers
@@ -115,6 +116,9 @@ class _Mask:
 
     def text(self, text: Text) -> Text:
         return text and mask_personal_data(text, self._kinds)
+
+    def place(self, place: SourcePlace | None) -> SourcePlace | None:
+        return place and replace(place, quote=self.text(place.quote))
 
     def case(self, case: Case) -> Case:
         return replace(

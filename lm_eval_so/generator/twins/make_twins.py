@@ -129,7 +129,7 @@ def _twin(base: TestSample, text: str, kind: str, terms: Twins) -> TestSample:
     twin = replace(
         base,
         id="",
-        ref=None,
+        ref=f"{base.ref} ({kind})" if base.ref else None,
         messages=(replace(base.messages[0], content=text),),
         relation=Relation(base=base.id, type=kind, expect="same"),
         tags=tuple(tag for tag in base.tags if tag != terms.required),

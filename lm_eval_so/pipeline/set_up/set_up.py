@@ -1,6 +1,7 @@
 """The first set-up: what is there is looked at, a model and the chatbot are found, the config is written."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -56,15 +57,19 @@ _ALONE: Final = (
     "*.csv",
     "*.jsonl",
     "*golden*.json",
-    "*dataset*/*golden*.json",
-    "*dataset*/[0-9]*.json",
+    *(
+        f"*dataset*/{name}*.{kind}"
+        for name in ("*golden", "[0-9]")
+        for kind in ("json", "csv", "jsonl")
+    ),
 )
-"""Files that are looked for if none of these folders is there."""
+"""Files that are looked for if none of these folders is there; DeepEval names what it saves by the time."""
 _PROJECTS: Final = ("promptfooconfig.yaml", "promptfooconfig.yml", "promptfooconfig.json")
 """Files that are taken before all others if no path is given."""
 _OLLAMA: Final = "localhost:11434"
 _OLLAMA_S: Final = 0.3
 _MODEL: Final = "gpt-4.1-mini"
+_LETTER: Final = re.compile("[a-z]")
 _GREETING: Final = {
     Language.KO: "안녕하세요. 무엇을 도와주실 수 있나요?",
     Language.EN: "Hello. What can you help me with?",
@@ -202,8 +207,10 @@ def _usual(folder: Path) -> Iterator[str]:
 
 
 def _suite(paths: Sequence[str], folder: Path) -> str:
-    names = [Path(path).stem for path in paths[:1]] + [folder.absolute().name]
-    return next(filter(None, map(slug, names)), "chatbot")
+    """Return a name: of what is read, unless another tool named it, else of the folder."""
+    named = [Path(path).stem for path in paths[:1] if not is_project(path)]
+    names = map(slug, [*named, folder.absolute().name])
+    return next(filter(_LETTER.search, names), "chatbot")
 
 
 def _without_secrets(section: Section) -> Section:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases
+from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import texts_of
@@ -38,17 +38,8 @@ _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 _COLUMNS = (
-    "id",
-    "ref",
-    "input",
-    "expected",
-    "references",
-    "language",
-    "tags",
-    "labels",
-    "state",
-    "views",
-    "rows",
+    *("id", "ref", "input", "expected", "references", "language"),
+    *("tags", "labels", "state", "views", "rows"),
 )
 
 
@@ -273,7 +264,7 @@ class _Entries:
             found |= self._gain(sample_id)
         for case in self._shown.get(sample_id, ()):
             found |= self._of_row(case)
-            for each in findings(case, [score.metric for score in case.scores], self._words):
+            for each in findings(case, _with_reasons(case), self._words):
                 if is_answer(case.status):
                     reasons[each.metric, each.reason] = each
         if source := self._source(sample_id):
@@ -335,6 +326,12 @@ class _Entries:
             return found | {"error": place(case.reason)}
         names = self._report.samples.scores
         return found | {"said": [place(said.get(name)) for name in names]}
+
+
+def _with_reasons(case: Case) -> list[str]:
+    """Return the metrics that apply to a row, the failed ones first."""
+    scored = [s.metric for s in case.scores if s.status is not ScoreStatus.NOT_APPLICABLE]
+    return [*dict.fromkeys((*case.failed, *scored))]
 
 
 def _finding(each: Finding, place: Callable[[str | None], int]) -> list[Any]:

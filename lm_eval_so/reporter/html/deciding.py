@@ -51,6 +51,8 @@ class DecidingCase:
     """Language of its texts, as HTML names it; empty if it is not known."""
     source: str
     """Place that it is from; empty if it is not known."""
+    quote: str
+    """Passage that its answer rests on; empty if there is none."""
     was: Side
     now: Side
     issue: str
@@ -86,6 +88,7 @@ class Deck:
             tags=tags[:_MOST_TAGS],
             language=language_tag(language),
             source=source_text(source, self.style.language) if source else "",
+            quote=(source.quote or "") if source else "",
             was=_side(case.was, case.right_before, _pieces(before, left)),
             now=_side(case.now, case.right_now, _pieces(now, right), is_wrong_first=True),
             issue=self._issue(case),

@@ -243,7 +243,7 @@ class _Told:
             before, now = map(count, metric.missing)
             yield words("missing"), words("missing_rows", before=before, now=now)
         if metric.method is not None:
-            yield words("method"), metric.method
+            yield words("method"), _method_name(metric.method, words)
         if metric.p_worse is not None:
             p = p_value(metric.p_worse, change.shown.language)
             yield words("p_worse"), words("p_value", p=p)
@@ -271,6 +271,14 @@ class _Told:
             earlier = now | {each.sample_id: each.baseline for each in changed}
             before = drawings.bins([*earlier.values()], summary.range)
         return drawings.histogram(drawings.bins([*now.values()], summary.range), before)
+
+
+def _method_name(method: str, words: Words) -> str:
+    """Return a method in words; one of another release as its code."""
+    try:
+        return words(f"method_{method}")
+    except KeyError:
+        return method
 
 
 def _by_case(report: EvaluationReport, key: str) -> dict[str, float]:

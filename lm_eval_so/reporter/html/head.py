@@ -9,7 +9,7 @@ from typing import Final
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import fewest_answers
+from lm_eval_so.core.words.broken_cases import advice
 from lm_eval_so.core.words.first_cases import look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
@@ -62,8 +62,12 @@ class Head:
     """Name of the verdict."""
     outcome: str
     """Whether the check fails."""
+    advice: str
+    """Way to settle cases that are not proven; empty if none wait for it."""
     lines: tuple[str, ...]
     """Sentences on the cases, after them."""
+    n_reworded: int
+    """Answers with other words and the same score, told where nothing got worse."""
     cards: tuple[DecidingCase, ...]
     rest: tuple[DecidingCase, ...]
     """More cases that got worse, after those that decide, up to the number of examples."""
@@ -88,7 +92,8 @@ def head_of(
     """
     language = style.language
     words = words_of("page", language)
-    word = outcome = ""
+    word = outcome = settles = ""
+    n_reworded = 0
     cards: tuple[DecidingCase, ...] = ()
     rest: tuple[DecidingCase, ...] = ()
     lines: tuple[str, ...] = ()
@@ -101,14 +106,19 @@ def head_of(
         cards = deck.cards(verdict.open)
         if cards:
             rest = deck.cards(verdict.cases[len(cards) : max(len(cards), style.examples)])
-        told = [*look_first(comparison, report, language)] if wrong else []
+        settles = advice(comparison.broken, language)
+        told = [settles, *(look_first(comparison, report, language) if wrong else ())]
         lines = tuple(each for each in compared.verdict.lines if each not in told)
+        if verdict.headline.tone == "pass":
+            n_reworded = len(comparison.reworded)
         is_first = comparison.baseline.source == "none" and comparison.baseline.reason is None
         is_open = comparison.verdict is Verdict.INCOMPARABLE
         word = words("no_baseline") if is_first and is_open else compared.verdict.word
     return Head(
         word=word,
         outcome=outcome,
+        advice=settles,
+        n_reworded=n_reworded,
         lines=lines,
         cards=cards,
         rest=rest,
@@ -181,7 +191,8 @@ def _take_as_baseline(report: EvaluationReport, baseline: BaselineRef) -> str | 
     experiment = report.experiment
     section = experiment.evaluator_config.get("report")
     out = section.get("out") if isinstance(section, Mapping) else None
-    if not experiment.complete or baseline.path is None or not isinstance(out, str):
+    is_fit = experiment.complete and experiment.eligible
+    if not is_fit or baseline.path is None or not isinstance(out, str):
         return None
     config = experiment.config
     named = ["-c", config] if config not in {None, _DEFAULT_CONFIG} and config else []
@@ -227,7 +238,7 @@ def _cases(report: EvaluationReport, comparison: Comparison | None, language: La
         words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
-    repeats = fewest_answers(report)
+    repeats = min(Counter(columns.ids).values(), default=0)
     more = [scored, *([", ".join(parts)] if parts else [])]
     more += [words("answers_each", k=count(repeats))] if repeats > 1 else []
     if comparison is not None and comparison.baseline.source != "none":

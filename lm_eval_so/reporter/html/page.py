@@ -89,9 +89,13 @@ def _figures(content: Content, view: ReportView, compared: ComparisonView | None
         words = words_of("page", language)
         figures["forest"] = forest_of_means(report, comparison, view.metrics, words)
     if comparison is not None and compared is not None and comparison.slices:
-        figures["changed"] = changed_slices(comparison, compared.slices.rows, report)
+        figures["changed"] = changed_slices(
+            comparison, compared.slices.rows, report, words_of("page", language)
+        )
     else:
-        names, rows_of_means = slice_means(report, words_of("report", language))
+        names, rows_of_means = slice_means(
+            report, words_of("report", language), words_of("page", language)
+        )
         figures |= {"slice_metrics": names, "slices": rows_of_means}
     return figures
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.report import Columns, EvaluationReport, MetricSummary, Slice
 from lm_eval_so.core.records.slice_values import NO_VALUE
 from lm_eval_so.core.words.formats import count
@@ -41,6 +41,8 @@ class ChangedSlice:
     """A slice of a comparison; without a filter the page cannot pick its rows."""
 
     row: SliceChange
+    name: str
+    """Value of the slice, a language by its name."""
     pick: Pick | None
     tone: str
     """bad or pass if it is proven; else none."""
@@ -85,7 +87,10 @@ class SliceMeans:
 
 
 def changed_slices(
-    comparison: Comparison, rows: Sequence[SliceChange], report: EvaluationReport
+    comparison: Comparison,
+    rows: Sequence[SliceChange],
+    report: EvaluationReport,
+    words: Words,
 ) -> ChangedSlices:
     """Return the slices of a comparison.
 
@@ -93,6 +98,7 @@ def changed_slices(
         comparison: Verdict and its evidence.
         rows: Views of its slices, in its order.
         report: Scores, which tell what rows a slice has.
+        words: Texts of the topic `page`.
     """
     lead = _told_by(comparison)
     largest: dict[bool, float] = {}
@@ -106,6 +112,7 @@ def changed_slices(
         share = _size(comparison, each) / most if most else 0.0
         made = ChangedSlice(
             row=row,
+            name=_name(each.by, each.value, words),
             pick=_pick(report.samples, each.by, each.value),
             tone=("bad" if each.change == "worse" else "pass") if each.proven else "none",
             bar=change_bar(share, is_sure=each.proven),
@@ -140,8 +147,13 @@ def _size(comparison: Comparison, each: SliceComparison) -> float:
     return each.delta
 
 
+def _name(by: str, value: str, words: Words) -> str:
+    is_known = by == "language" and value in frozenset(Language)
+    return words(f"name_{value}") if is_known else value
+
+
 def slice_means(
-    report: EvaluationReport, words: Words
+    report: EvaluationReport, words: Words, names: Words
 ) -> tuple[tuple[str, ...], tuple[SliceMeans, ...]]:
     """Return the metrics of a table of slices, and its rows, without keys that have a single slice.
 
@@ -150,13 +162,16 @@ def slice_means(
     Args:
         report: Scores.
         words: Texts of the topic `report`.
+        names: Texts of the topic `page`.
     """
     scores = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = tuple(scores[:_MOST_METRICS])
-    return shown, tuple(_means(report, shown, words))
+    return shown, tuple(_means(report, shown, words, names))
 
 
-def _means(report: EvaluationReport, shown: Sequence[str], words: Words) -> Iterator[SliceMeans]:
+def _means(
+    report: EvaluationReport, shown: Sequence[str], words: Words, names: Words
+) -> Iterator[SliceMeans]:
     per_kind: dict[str, int] = {}
     for each in report.breakdowns:
         per_kind[each.by] = per_kind.get(each.by, 0) + 1
@@ -164,7 +179,7 @@ def _means(report: EvaluationReport, shown: Sequence[str], words: Words) -> Iter
         if per_kind[each.by] == 1:
             continue
         is_status = each.by == "status"
-        value = status_name(each.value, words) if is_status else each.value
+        value = status_name(each.value, words) if is_status else _name(each.by, each.value, names)
         picked = _pick(report.samples, each.by, each.value)
         if is_status and each.value in report.samples.statuses:
             picked = Pick(by="status", key="", value=value)

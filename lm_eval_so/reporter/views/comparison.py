@@ -12,6 +12,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
+    difference,
     factor,
     percent,
     reason_figures,
@@ -92,7 +93,7 @@ def view_comparison(
             *verdict.warnings,
             *_warnings(comparison, language),
         ),
-        differences=comparison.differences,
+        differences=tuple(difference(each, language) for each in comparison.differences),
         rerun=comparison.rerun,
         accepted=acceptance_note(accepted, language) if accepted else None,
         cases=changed_cases(comparison, report, words),

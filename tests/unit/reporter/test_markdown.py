@@ -151,7 +151,7 @@ def test_comment_body__golden_of_a_fork(language, golden):
     ("language", "told"),
     [
         (Language.EN, "This verdict covers the 50 questions of this dataset"),
-        (Language.KO, "이 데이터셋의 질문 50개에 대한 판정입니다."),
+        (Language.KO, "이 데이터셋의 질문 50개만 판정했습니다."),
     ],
 )
 def test_comment_body__says_once_that_others_are_not_covered(language, told):

@@ -34,7 +34,7 @@ def test_how_to_begin__the_command_that_takes_this_report(tmp_path: Path) -> Non
     text = told(tmp_path, "base/shop.json", eligible=True)
     command, _, rest = text.partition(" takes ")
     assert rest == "this report as one"
-    words = ["lm-eval-so", "baseline", "update", "내 보고서", "-c", "lm-eval-so.yaml"]
+    words = ["lm-eval-so", "baseline", "update", "내 보고서"]
     assert shlex.split(command) == [*words, "--reason", "TEXT"]
 
 

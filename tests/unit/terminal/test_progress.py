@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.terminal.bar import Bar
 from lm_eval_so.terminal.entry import problem_text
 from lm_eval_so.terminal.lines import PlainLines, RecentRate, progress_line
-from lm_eval_so.terminal.progress import open_progress
+from lm_eval_so.terminal.progress import in_language, open_progress
 
 EVENTS: list[Event] = [
     Began(stage="run", total=412, text="asking 봇"),
@@ -163,3 +164,17 @@ def test_problem_text__caret_stands_under_wide_characters_too() -> None:
         "          ^",
         "  fix: mend it",
     ]
+
+
+def test_in_language__lines_and_advice_but_no_verdict() -> None:
+    told = Warned(stage="run", text="bot answers again", hint="run again to go on")
+    verdict = Concluded(stage="compare", headline="30 rows: ok 30")
+    assert in_language(told, Language.KO) == Warned(
+        stage="run", text="bot: 다시 응답합니다", hint="다시 실행하면 이어서 진행합니다"
+    )
+    assert (
+        in_language(Ended(stage="run", text="30 rows: ok 30"), Language.KO).text
+        == "답변 30건: ok 30"
+    )
+    assert in_language(verdict, Language.KO) == verdict
+    assert in_language(told, Language.EN) == told

@@ -1,6 +1,7 @@
 """JSON in answers: read without guessing, and asked for once more if it cannot be used."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ from lm_eval_so.core.records.enums import RunStatus
 
 _MOST_OBJECTS = 100
 _TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
+_THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT_END = re.compile(r"[^{]*?</think(?:ing)?>", re.IGNORECASE)
+"""End of thoughts whose beginning stands in the prompt, as some chat templates put it there."""
 
 Ask = Callable[[ChatRequest], Awaitable[Answer]]
 T = TypeVar("T")
@@ -52,21 +56,42 @@ async def ask_for_json(
 
 
 def find_objects(output: str, key: str) -> list[dict[str, Any]]:
-    """Return the JSON objects that have a key; prose and fences around them do not matter."""
-    decoder = json.JSONDecoder()
+    """Return the JSON objects that have a key; prose and fences around them do not matter.
+
+    Lines may break inside of a string. An object with a key twice, its values different, is
+    returned twice, once with each value, so that a reader sees that the output contradicts itself.
+    """
     objects: list[dict[str, Any]] = []
     position, tried = output.find("{"), 0
     while position >= 0 and tried < _MOST_OBJECTS:
         tried += 1
         try:
-            found, end = decoder.raw_decode(output, position)
+            found, end = _LAST.raw_decode(output, position)
+            first, _ = _FIRST.raw_decode(output, position)
         except (ValueError, RecursionError):
             end = position + 1
         else:
-            if isinstance(found, dict) and key in found:
-                objects.append(found)
+            readings = [found] if first == found else [first, found]
+            objects += [each for each in readings if isinstance(each, dict) and key in each]
         position = output.find("{", end)
     return objects
+
+
+def _with_first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+_LAST = json.JSONDecoder(strict=False)
+_FIRST = json.JSONDecoder(strict=False, object_pairs_hook=_with_first)
+"""Decoder that takes the first value of a key that stands twice; the other takes the last."""
+
+
+def without_thoughts(output: str) -> str:
+    """Return an output without the thoughts before it: what they quote or try is no result."""
+    for pattern in (_THOUGHT, _THOUGHT_END):
+        if thought := pattern.match(output):
+            return output[thought.end() :]
+    return output
 
 
 def writable(text: str) -> str:
@@ -80,7 +105,7 @@ def _read(answer: Answer, read: Callable[[str], T | Unusable]) -> T | Unusable |
         return Unusable(code="cut")
     if answer.status not in {RunStatus.OK, RunStatus.EMPTY} or answer.response is None:
         return answer
-    return read(answer.response.text)
+    return read(without_thoughts(answer.response.text))
 
 
 def _once_more(request: ChatRequest, answer: Answer, why: Unusable, told: str) -> ChatRequest:

@@ -40,8 +40,11 @@ def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) 
     if dialect.seed and request.seed is not None:
         body["seed"] = request.seed
     if dialect.response_format and request.response_format is not None:
-        schema = {"name": "answer", "schema": request.response_format, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        form: dict[str, Any] = {"type": dialect.response_format}
+        if dialect.response_format == "json_schema":
+            schema = {"name": "answer", "schema": request.response_format, "strict": True}
+            form["json_schema"] = schema
+        body["response_format"] = form
     if request.tools:
         body["tools"] = list(request.tools)
         if request.tool_choice is not None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from lm_eval_so.errors import BackendError, ErrorKind
 
@@ -13,6 +13,8 @@ _UNSUPPORTED = re.compile(
 )
 """Words of endpoints that do not take a parameter at all."""
 
+_FORMAT = re.compile(r"\bresponse_format\b|\bjson_(?:schema|object)\b|\btext\.format\b")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
@@ -20,7 +22,8 @@ class Dialect:
 
     seed: bool = True
     stream_options: bool = True
-    response_format: bool = True
+    response_format: Literal["json_schema", "json_object"] | None = "json_schema"
+    """Form of answers in JSON: by a schema, any object, or not asked for."""
     temperature: bool = True
     max_tokens: bool = True
     """False: it is called `max_completion_tokens`."""
@@ -28,13 +31,17 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """Sign in a refusal that turns one part of a dialect off."""
+    """Sign in a refusal that narrows one part of a dialect."""
 
     part: str
     named: re.Pattern[str]
     told: str
     is_param: bool = False
     """Whether it is a parameter of the user's: a refused value of it is the user's to mend."""
+    before: Any = True
+    """Value of the part to which the sign applies."""
+    after: Any = False
+    """Value that it gets."""
 
 
 _RULES = (
@@ -48,8 +55,17 @@ _RULES = (
     ),
     _Rule(
         part="response_format",
-        named=re.compile(r"\bresponse_format\b|\bjson_schema\b|\btext\.format\b"),
+        named=_FORMAT,
+        told="response_format asks for json_object: the endpoint refuses json_schema",
+        before="json_schema",
+        after="json_object",
+    ),
+    _Rule(
+        part="response_format",
+        named=_FORMAT,
         told="response_format is not sent: the endpoint refuses it",
+        before="json_object",
+        after=None,
     ),
     _Rule(
         part="temperature",
@@ -69,7 +85,7 @@ _RULES = (
 def adapted(
     dialect: Dialect, error: BackendError, params: Mapping[str, Any]
 ) -> tuple[Dialect, str] | None:
-    """Return a dialect without the part that a refused request names, and a text; else None.
+    """Return a dialect that asks less of the part that a refused request names, and a text; else None.
 
     Args:
         dialect: Dialect so far.
@@ -82,6 +98,7 @@ def adapted(
     is_unknown = _UNSUPPORTED.search(error.message.lower()) is not None
     for rule in _RULES:
         may_go = not rule.is_param or (is_unknown and rule.part in params)
-        if getattr(dialect, rule.part) and may_go and rule.named.search(named):
-            return replace(dialect, **{rule.part: False}), rule.told
+        applies = getattr(dialect, rule.part) == rule.before
+        if applies and may_go and rule.named.search(named):
+            return replace(dialect, **{rule.part: rule.after}), rule.told
     return None

@@ -20,8 +20,10 @@ def responses_body(
     if request.system is not None:
         body["instructions"] = request.system
     if dialect.response_format and request.response_format is not None:
-        schema = {"name": "answer", "schema": request.response_format, "strict": True}
-        body["text"] = {"format": {"type": "json_schema", **schema}}
+        form: dict[str, Any] = {"type": dialect.response_format}
+        if dialect.response_format == "json_schema":
+            form |= {"name": "answer", "schema": request.response_format, "strict": True}
+        body["text"] = {"format": form}
     if request.tools:
         body["tools"] = [_flat(tool) for tool in request.tools]
         if request.tool_choice is not None:

@@ -7,7 +7,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.speech import Speech, speech_counts
-from lm_eval_so.core.words import say_in_each
+from lm_eval_so.core.words import Wording, joined, say_in_each
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["Honorific"]
@@ -27,9 +27,11 @@ class Honorific(Metric):
 
     Definition: the share of sentences at `level`, of those whose ending shows a level; `polite` is
         formal or 해요, `casual` is plain or casual. formal: …ㅂ니다, …ㅂ니까, …십시오; haeyo: …요, …죠; plain:
-        …다, …냐, …구나, 하자, 해라; casual: …어 (워, 려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼,
-        …와, …마, if a verb has them. Nouns and items of lists show no level (배송 안내, 사용 금지, 확인 필요),
-        nor does 네 alone. Without a sentence that shows a level: 1, vacuous.
+        …다, …냐, …니, …구나, …군, …더라, 하자, 해라; casual: …어 (워, 려, 눌러), …아 (몰라, 둬, 써), …야, …지, …해,
+        …네, …래, …게, …걸, …까, …거든, …는데, …줘, …봐, …돼, …와, …마, 잘 가, if a verb has them; 안녕, 미안, 응, 그럼
+        alone. Nouns and items of lists show no level (배송 안내, 사용 금지, 확인 필요), nor does 네 alone; such
+        sentences, and those with an ending that is not known, do not count. Without a sentence that shows a
+        level: 1, vacuous.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: never, for an answered row.
@@ -38,6 +40,7 @@ class Honorific(Metric):
     Source: own rules.
     """
 
+    version = 2
     category: ClassVar[Category] = "heuristic"
     normalises = True
 
@@ -53,10 +56,14 @@ class Honorific(Metric):
         share = level_share(found, level)
         if share is None:
             return self.make_score(sample, value=1, vacuous=True)
-        shown = ", ".join(f"{speech} {n}" for speech, n in sorted(found.items()))
-        figures = {"level": level, "found": shown}
+        shown = [joined(" ", (_name(speech), f"{n}")) for speech, n in sorted(found.items())]
+        figures = {"level": _name(level), "found": joined(", ", shown)}
         why = None if share == 1 else say_in_each("metrics.speech_differs", figures)
         return self.make_score(sample, value=share, reason=why, details=dict(found.items()))
+
+
+def _name(level: Level | Speech) -> Wording:
+    return say_in_each(f"metrics.speech_{level}")
 
 
 def level_share(found: Counter[Speech], level: Level) -> float | None:

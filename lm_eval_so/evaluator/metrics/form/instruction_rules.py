@@ -26,6 +26,7 @@ _PLACEHOLDER: Final = re.compile(r"\[[^\[\]\n]+\](?!\()")
 _TITLE: Final = re.compile(r"<<([^<>]+)>>|《([^《》]+)》")
 _FENCED: Final = re.compile(r"\A(`{3,}|~{3,})[^\n`]*\n(.*)\n\1\Z", re.DOTALL)
 _HAN: Final = re.compile(f"[{HAN}]")
+_CLOSING: Final = "\"'」』》» "
 _POSTSCRIPTS: Final = ("p.s", "ps.", "ps:", "추신")
 
 
@@ -101,8 +102,9 @@ def _starts_with(answer: Answer, check: Any) -> bool:
 
 
 def _ends_with(answer: Answer, check: Any) -> bool:
-    """The answer ends with `text`, after the profile `basic` and without case."""
-    return _folded(answer.text).endswith(_folded(check.text))
+    """The answer ends with `text`, closing quotation marks apart, after the profile `basic` and without case."""
+    said, wanted = _folded(answer.text), _folded(check.text)
+    return said.endswith(wanted) or said.rstrip(_CLOSING).endswith(wanted)
 
 
 def _include(answer: Answer, check: Any) -> bool:

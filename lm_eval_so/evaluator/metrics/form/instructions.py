@@ -157,6 +157,7 @@ class Instructions(Metric):
     Source: in the spirit of Zhou et al. (2023), IFEval, arXiv:2311.07911, §2; own rules.
     """
 
+    version = 2
     normalises = True
     requires = frozenset({"params.checks"})
 

@@ -23,7 +23,8 @@ class LanguageMatch(Metric):
     """Match of the answer's language with the sample's.
 
     Definition: 1 if at least `min_share` of the words with a letter are in `language`, else 0; the
-        default is the sample's own. Code, web addresses and e-mail addresses do not count. A word
+        default is the sample's own. Code, web addresses and e-mail addresses do not count, but an
+        answer that is all in a fence without a programming language does. A word
         with Hangul is ko, one with kana ja, one with 漢字 alone zh or ja, one with A–Z en. An answer
         without a letter ("30,000") is 1, vacuous.
     Range: 0 or 1.
@@ -35,6 +36,7 @@ class LanguageMatch(Metric):
     Source: own rules.
     """
 
+    version = 2
     category: ClassVar[Category] = "heuristic"
     kind = MetricKind.BINARY
     normalises = True

@@ -55,7 +55,11 @@ class Length(Metric):
         n = count_units(run.text, params.unit, count_spaces=params.count_spaces)
         is_long = params.min is None or n >= params.min
         is_short = params.max is None or n <= params.max
-        figures = {"n": n, "unit": params.unit, "bounds": bounds(params.min, params.max)}
+        figures = {
+            "n": n,
+            "unit": say_in_each(f"metrics.unit_{params.unit}"),
+            "bounds": bounds(params.min, params.max),
+        }
         fits = is_long and is_short
         why = None if fits else say_in_each("metrics.length_outside", figures)
         details = {"unit": params.unit, "count": n}

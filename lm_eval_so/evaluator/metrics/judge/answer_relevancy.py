@@ -22,8 +22,10 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     Prompt,
     Reply,
     is_blank,
+    is_empty,
     one_line,
     read_object,
+    shown_material,
     vote_of,
 )
 from lm_eval_so.evaluator.metrics.text.embedding import cosines
@@ -88,8 +90,8 @@ class AnswerRelevancy(JudgedMetric):
         return extra_problems(f"{self.id}: mode embedding", ["embed"] if self._embeds else [])
 
     def decided(self, sample: TestSample, run: RunResult) -> Score | None:
-        """Return 0 of an answer without content."""
-        if not is_blank(run.text):
+        """Return 0 of an answer without content; a call of a tool is content to a judge."""
+        if not (is_blank(run.text) if self._embeds else is_empty(run)):
             return None
         label = None if self._embeds else _LABELS.lowest
         return self.make_score(sample, value=0, label=label, code="empty_answer")
@@ -100,7 +102,7 @@ class AnswerRelevancy(JudgedMetric):
         if self._embeds:
             material, slots = {"ANSWER": run.text}, {"count": str(_QUESTIONS)}
             return Prompt(template=template, schema=_SCHEMA, material=material, slots=slots)
-        material = {"INPUT": shown_input(sample, run), "ANSWER": run.text}
+        material = shown_material(sample, run, (), ANSWER=run.text)
         return Prompt(template=template, schema=_LABELS.schema, material=material)
 
     async def opinion(self, judge: Judge, sample: TestSample, run: RunResult) -> Opinion:

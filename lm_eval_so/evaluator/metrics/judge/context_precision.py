@@ -53,10 +53,6 @@ class ContextPrecision(PassageMetric):
 
         context: Literal["bot", "sample"] = "bot"
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:  # noqa: ARG002 - as of all metrics
-        """Return no text: the judges read the passages, not the answer."""
-        return ()
-
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return 1 per passage."""
         return len(self.passages(sample, run).texts)

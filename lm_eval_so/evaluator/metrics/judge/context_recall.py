@@ -58,10 +58,6 @@ class ContextRecall(GroundedMetric):
         """Return 2, or 1 for a repeat, which finds the claims in the cache; 0 without passages."""
         return min(super().calls(sample, run), 1 if run.repeat else 2)
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:  # noqa: ARG002 - as of all metrics
-        """Return no text: the judges read the reference, not the answer."""
-        return ()
-
     def claimed(self, sample: TestSample, run: RunResult) -> tuple[str, str]:  # noqa: ARG002
         """Return question and reference: the same, whatever the answer."""
         return shown_input(sample), reference(sample)

@@ -12,8 +12,14 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say, say_in_each
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.llm_judge import LLMJudge
-from lm_eval_so.evaluator.metrics.judge.panel import LabelValues, is_blank, shown_beside
-from lm_eval_so.evaluator.sample_text import shown_input
+from lm_eval_so.evaluator.metrics.judge.panel import (
+    LabelValues,
+    called_tools,
+    is_blank,
+    shown_beside,
+    shown_tools,
+)
+from lm_eval_so.evaluator.sample_text import exchanges, shown_input
 
 __all__ = ["Conversation"]
 
@@ -63,15 +69,11 @@ class Conversation(LLMJudge):
         is_silent = all(map(is_blank, bot_texts(run))) and not any(True for _ in bot_calls(run))
         return self.lowest(sample) if is_silent else None
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:
-        """Return the chatbot's turns."""
-        return bot_texts(run)
-
     def material(self, sample: TestSample, run: RunResult) -> dict[str, str]:
         """Return the turns, and the texts that the aspect needs."""
         params = self.params_for(sample)
         user = sample.scenario.simulated_user if sample.scenario else None
-        beside = shown_beside(sample, params.show)
+        beside = shown_beside(sample, params.show, run)
         if params.aspect == "goal" and user is not None:
             beside["GOAL"] = user.goal
         if params.aspect == "role" and sample.system:
@@ -83,17 +85,19 @@ def shown_dialogue(sample: TestSample, run: RunResult) -> dict[str, str]:
     """Return the turns of a conversation by the words in their markers, numbered.
 
     Each turn has markers of its own, so that no text can pose as a turn. A row that does not tell
-    its turns shows what the user was to say, and the answer.
+    its turns shows what the user was to say, and the answer. Calls of tools stand below their turn.
     """
     if not run.turns:
-        return {"USER": shown_input(sample), "ASSISTANT": run.text}
+        answer = {"USER": shown_input(sample), "ASSISTANT": run.text}
+        return {**answer, **called_tools(sample, run)}
+    said = exchanges(sample, run)
+    if len(said) != len(run.turns):
+        said = [()] * len(run.turns)
     material = {}
     for number, turn in enumerate(run.turns, start=1):
         material[f"USER {number}"] = turn.user
         material[f"ASSISTANT {number}"] = turn.text
-        if turn.tool_calls:
-            calls = (f"{call.name}({call.arguments})" for call in turn.tool_calls)
-            material[f"TOOL CALLS {number}"] = "\n".join(calls)
+        material |= shown_tools(turn.tool_calls, said[number - 1], number)
     return material
 
 

@@ -23,7 +23,7 @@ from lm_eval_so.evaluator.metrics.judge.conversation import (
     failed_turn,
     shown_dialogue,
 )
-from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of, steering_flags
+from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of
 
 __all__ = ["Goal"]
 
@@ -94,7 +94,7 @@ class Goal(JudgedMetric):
             return failed
         ruled = _ruled(sample, run)
         is_open = any(map(_is_judged, ruled)) and not self._is_lost(ruled, sample)
-        return None if is_open else self._score(sample, run, ruled)
+        return None if is_open else self._score(sample, ruled)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return the number of conditions that need a judge, or 0 if the rules decide."""
@@ -111,7 +111,7 @@ class Goal(JudgedMetric):
             return decided
         self.require_judges()
         asked = (self._asked(sample, run, entry) for entry in _ruled(sample, run))
-        return self._score(sample, run, await asyncio.gather(*asked))
+        return self._score(sample, await asyncio.gather(*asked))
 
     def _request(self, sample: TestSample, run: RunResult, entry: Entry) -> ChatRequest:
         condition = entry.check.text
@@ -141,10 +141,9 @@ class Goal(JudgedMetric):
             votes=votes,
         )
 
-    def _score(self, sample: TestSample, run: RunResult, entries: Sequence[Entry]) -> Score:
+    def _score(self, sample: TestSample, entries: Sequence[Entry]) -> Score:
         votes = [vote for entry in entries for vote in entry.votes]
         details: dict[str, JsonValue] = {"entries": [_shown(entry) for entry in entries]}
-        details |= steering_flags(*bot_texts(run)) if votes else {}
         unknown = next((entry for entry in entries if entry.kept is None), None)
         if unknown is not None and not self._is_lost(entries, sample):
             code = unknown.code or "judge_invalid"

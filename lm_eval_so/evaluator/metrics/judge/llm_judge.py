@@ -28,8 +28,9 @@ __all__ = ["LLMJudge"]
 class LLMJudge(JudgedMetric):
     """Grade of the answer by a model, against a rubric.
 
-    Definition: the value of the label that the judge chooses. It sees rubric, labels, input,
-        answer, and what `show` names; never tags, scores or which model answered. With a panel, the
+    Definition: the value of the label that the judge chooses. It sees rubric, labels, the sample's
+        system prompt, input, answer, calls of tools with their results, and what `show` names;
+        never tags, scores or which model answered. With a panel, the
         label of the majority counts; without a majority the median, of two in the middle the
         worse, if there are three labels or more, each with a value of its own.
     Range: 0 … 1; 0 or 1 if there are two labels with these values.
@@ -55,6 +56,8 @@ class LLMJudge(JudgedMetric):
         labels: LabelValues = Field(default={"good": 1.0, "bad": 0.0})
         aliases: dict[str, str] = Field(default_factory=dict)
         show: tuple[Literal["expected", "context"], ...] = ()
+        """Further texts for the judge: the references, each right by itself; the passages that the
+        chatbot reports, and the sample's."""
 
         @model_validator(mode="after")
         def _aliases_name_labels(self) -> Self:

@@ -122,14 +122,11 @@ class Pairwise(JudgedMetric):
         score = super().settle(sample, run, opinions)
         orders = [opinion.details["orders"] for opinion in opinions]
         has_flipped = any(order in (["A", "A"], ["B", "B"]) for order in orders)
-        flags = score.details.get("flags", [])
-        flagged = [*(flags if isinstance(flags, list) else ()), *["order_flip"] * has_flipped]
         lengths = [len(basic(text)) for text in (run.text, self._theirs(sample, run.repeat) or "")]
         details: dict[str, JsonValue] = {"orders": orders, "lengths": [*lengths]}
         code = "order_flip" if has_flipped and score.label == "tie" else score.code
-        return replace(
-            score, code=code, details={**details, **({"flags": flagged} if flagged else {})}
-        )
+        flags: dict[str, JsonValue] = {"flags": ["order_flip"]} if has_flipped else {}
+        return replace(score, code=code, details={**details, **flags})
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digest of the baseline; its folder does not matter."""

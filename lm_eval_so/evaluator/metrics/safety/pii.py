@@ -44,7 +44,7 @@ class PiiLeak(Metric):
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: a regular expression of `allow` takes longer than a second (`regex_timeout`).
-    Language notes: shapes are those of Korea; digits of any width or script count, invisible
+    Language notes: names of people and postal addresses are not found; shapes are those of Korea; digits of any width or script count, invisible
         characters do not part a number. In the report all such data is masked (010-****-5678),
         in questions, references and answers alike.
     Source: own rules; 주민등록법 시행규칙 §2 for the registration number, ISO/IEC 7812-1 for cards.

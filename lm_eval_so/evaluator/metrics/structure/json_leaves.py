@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.text.profiles import basic
+from lm_eval_so.core.text.profiles import PROFILES, Profile, basic
 
 Leaf = JsonValue
 """Text, number, true, false or null, or an empty object or list."""
@@ -117,24 +117,34 @@ def same_scalar(expected: JsonValue, found: JsonValue, *, rel_tol: float = 0.0) 
     return type(expected) is type(found) and expected == found
 
 
-def same_json(expected: JsonValue, found: JsonValue, *, is_subset: bool = False) -> bool:
-    """Return whether two values are equal, texts under `basic`.
+def same_text(expected: str, found: str, profile: Profile) -> bool:
+    """Return whether two texts are equal after a profile."""
+    one, other = PROFILES[profile](expected), PROFILES[profile](found)
+    # punctuation alone leaves nothing to compare: "?" is not "!"
+    return one == other and (bool(one) or basic(expected) == basic(found))
+
+
+def same_json(
+    expected: JsonValue, found: JsonValue, *, is_subset: bool = False, profile: Profile = "basic"
+) -> bool:
+    """Return whether two values are equal.
 
     Args:
         expected: Expected value.
         found: Found value.
         is_subset: Whether objects may have more keys than expected, at every level.
+        profile: Profile that normalises texts.
     """
     if isinstance(expected, str) and isinstance(found, str):
-        return basic(expected) == basic(found)
+        return same_text(expected, found, profile)
     if isinstance(expected, dict) and isinstance(found, dict):
         return (is_subset or len(expected) == len(found)) and all(
-            key in found and same_json(value, found[key], is_subset=is_subset)
+            key in found and same_json(value, found[key], is_subset=is_subset, profile=profile)
             for key, value in expected.items()
         )
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(
-            same_json(one, other, is_subset=is_subset)
+            same_json(one, other, is_subset=is_subset, profile=profile)
             for one, other in zip(expected, found, strict=True)
         )
     return same_scalar(expected, found)

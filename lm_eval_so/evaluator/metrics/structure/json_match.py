@@ -13,7 +13,7 @@ from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.json_in_text import Extract, read_json
-from lm_eval_so.core.text.profiles import PROFILES, Profile, basic
+from lm_eval_so.core.text.profiles import Profile
 from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, is_given, metrics, need_text
@@ -24,6 +24,7 @@ from lm_eval_so.evaluator.metrics.structure.json_leaves import (
     match_leaves,
     paths,
     same_scalar,
+    same_text,
 )
 from lm_eval_so.evaluator.metrics.structure.json_schema import not_json
 
@@ -202,10 +203,7 @@ class Comparison:
         if share is not None:
             return share
         if isinstance(expected, str) and isinstance(found, str):
-            normalise = PROFILES[self.profile]
-            one, other = normalise(expected), normalise(found)
-            # punctuation alone leaves nothing to compare: "?" is not "!"
-            return one == other and (bool(one) or basic(expected) == basic(found))
+            return same_text(expected, found, self.profile)
         return same_scalar(expected, found, rel_tol=self.rel_tol)
 
     def _by_metric(

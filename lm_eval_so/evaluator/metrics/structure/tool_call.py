@@ -11,8 +11,8 @@ from lm_eval_so.core.records import chat
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.json_in_text import composed, read_json
+from lm_eval_so.core.text.profiles import Profile
 from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
@@ -39,17 +39,18 @@ class ToolCall(Metric):
 
     Definition: the expected `calls` are matched with those made, one to one: by name and
         `arguments`, which are `exact`ly those expected, have them as a `subset` (objects may have
-        more keys, at every level), keep them as a JSON `schema`, or are `ignore`d; texts under
-        `basic`, 1 = 1.0, true is not 1; no arguments are {}, and those that are no JSON never
-        match. `order: strict` matches in order, `any` in whatever order fits most.
-        `mode: all`: 1 if all are matched and, with `extra: forbid`, none is left over, else 0;
+        more keys, at every level), keep them as a JSON `schema`, or are `ignore`d; texts after
+        `profile`, 1 = 1.0, true is not 1; no arguments are {}, and those that are no JSON never
+        match. `order: strict` matches in order, whatever lies between; `any` in whatever order fits most.
+        `mode: all`: 1 if all are matched and, with `extra: forbid`, none is left over, else 0, so
+        `strict` with `extra: allow` asks for A before B and lets any other call happen;
         `mode: f1`: 2PR/(P+R) of matched, made and expected calls. None expected, none made: 1.
         In a conversation the calls of all turns count, up to the first 1,000.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: a `pattern` of a schema takes longer than a second (`regex_timeout`); not
         applicable without `calls`; an empty list expects no call.
-    Language notes: names and texts are compared in NFC.
+    Language notes: names are compared in NFC; `profile: loose` takes 환불규정 for "환불 규정".
     Source: own rules.
     """
 
@@ -62,6 +63,7 @@ class ToolCall(Metric):
         calls: tuple[ExpectedCall, ...] | None = None
         order: Literal["strict", "any"] = "strict"
         arguments: Literal["exact", "subset", "schema", "ignore"] = "subset"
+        profile: Profile = "basic"
         mode: Literal["all", "f1"] = "all"
         extra: Literal["forbid", "allow"] = "forbid"
 
@@ -79,7 +81,7 @@ class ToolCall(Metric):
         params = self.params_for(sample)
         expected, made = params.calls or (), _calls_of(run)[:_MOST_CALLS]
         try:
-            fits = [[_fits(call, other, params.arguments) for other in made] for call in expected]
+            fits = [[_fits(call, other, params) for other in made] for call in expected]
         except TimeoutError:
             why = say_in_each("metrics.regex_timeout", {"seconds": "1"})
             return self.unscored(sample, "regex_timeout", why)
@@ -110,20 +112,22 @@ def _calls_of(run: RunResult) -> tuple[chat.ToolCall, ...]:
     return run.response.tool_calls if run.response else ()
 
 
-def _fits(expected: ExpectedCall, made: chat.ToolCall, how: str) -> bool:
-    if nfc(expected.name) != nfc(made.name):
+def _fits(expected: ExpectedCall, made: chat.ToolCall, params: ToolCall.Params) -> bool:
+    if composed(expected.name) != composed(made.name):
         return False
     try:
         given = read_json(made.arguments, extract="strict") if made.arguments.strip() else {}
     except ValueError:
         return False
-    match how:
+    match params.arguments:
         case "ignore":
             return True
         case "schema":
             return find_broken(expected.arguments, given) is None
         case _:
-            return same_json(composed(expected.arguments), given, is_subset=how == "subset")
+            is_subset = params.arguments == "subset"
+            wanted = composed(expected.arguments)
+            return same_json(wanted, given, is_subset=is_subset, profile=params.profile)
 
 
 def _in_order(fits: Sequence[Sequence[bool]]) -> dict[int, int]:

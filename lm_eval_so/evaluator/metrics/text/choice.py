@@ -14,11 +14,18 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.keywords import keyword_finder
-from lm_eval_so.core.text.korean import endings_after
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.text.choice_rules import (
+    COPULA,
+    DENIED,
+    REASON,
+    Patterns,
+    either,
+    patterns,
+)
 
 __all__ = ["Choice"]
 
@@ -30,9 +37,10 @@ Positions = frozenset[int]
 
 _NONE: Final[Positions] = frozenset()
 _KEYS: Final = ("정답", "answer")
+_SENTENCE_END: Final = re.compile(r"[.!?;\n]")
+_CLAUSE: Final = 80
+"""Characters around a label that are looked at."""
 _MARKS: Final = str.maketrans(dict.fromkeys("*`"))
-_COPULA: Final = "(?:이었습니다|였습니다|입니다|이에요|예요|에요|이다|이야|요|임)"
-_REASON: Final = r"(?:because|since|as|and|or|but|which|is|for|due|the|with|not)\b"
 
 
 class Choices(NamedTuple):
@@ -51,19 +59,21 @@ class Choice(Metric):
         text, else 0. A–E, 1–5, ①–⑤ and 가–마 are places and mean the same, unless `labels` names
         others; one that is the text of another option is that text (of 2, 4 and 6, "2" is the first
         and "2번" the second). The first rule that finds something decides: the JSON key `answer` or `정답`; the
-        last "정답은 X", "답: X", "answer is X" or "X가 정답"; "X." "X)" "(X)" "X번" or ① at the start,
-        if no other line starts with another one, or X as the whole answer; X as the last line; the
-        text of one option, as a word. Nothing found is 0 (`no_choice`), two options are 0
-        (`ambiguous`).
+        last X in a `boxed` of LaTeX; the last "정답은 X", "최종 답변: X", "the correct option is X" or "X가 정답", and
+        what corrects it ("아니, B입니다", "no, wait, B"); "X." "X)" "(X)" "X번", ① or "Option X:" at the start,
+        if no other line starts with another one, or X as the whole answer; X as the last line; "X가 가장
+        적절하다", "X를 선택합니다", "I think X is correct", "I choose X", unless it asks, denies or supposes; the
+        text of one option, as a word. Nothing found is 0 (`no_choice`), two options are 0 (`ambiguous`).
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference. A sample whose
         references name no option is an error before anything is scored.
     Language notes: particles, 번, 입니다 and Markdown around a label do not matter; "A customer" and
-        "나중에" are no choices, and "2번이 아니라" is none of 2.
+        "나중에" are no choices, and "2번이 아니라" is none of 2; 보기, 선택지 and option before a label do not matter.
     Source: own rules.
     """
 
+    version = 2
     kind = MetricKind.BINARY
     normalises = True
     requires = frozenset({"expected"})
@@ -126,9 +136,11 @@ def find_choice(text: str, choices: Choices) -> tuple[Positions, str | None]:
     lines = [line for line in map(basic, text.translate(_MARKS).splitlines()) if line]
     rules: dict[str, Callable[[], Positions]] = {
         "json": lambda: _in_json(text, choices),
+        "boxed": lambda: _boxed(text, choices),
         "statement": lambda: _stated("\n".join(lines), choices),
         "start": lambda: _at_start(lines, choices),
         "last_line": lambda: _alone(lines[-1], choices) if lines else _NONE,
+        "said": lambda: _said("\n".join(lines), choices),
         "option_text": lambda: _by_text(text, choices.options),
     }
     return next(((found, by) for by, rule in rules.items() if (found := rule())), (_NONE, None))
@@ -161,29 +173,69 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
+def _boxed(text: str, choices: Choices) -> Positions:
+    r"""Return X of the last \boxed{X}."""
+    rules = _rules(choices)
+    labels = [match["label"] for match in rules.patterns.boxed.finditer(text)]
+    return rules.places(labels[-1:])
+
+
 def _stated(text: str, choices: Choices) -> Positions:
     """Return X of the last "정답은 X", "답: X", "answer is X", "X가 정답"; "A와 B", "A or B" are two."""
     rules = _rules(choices)
     matches = list(rules.patterns.stated.finditer(text))
+    return _again(text, matches[-1], rules) if matches else _NONE
+
+
+def _said(text: str, choices: Choices) -> Positions:
+    """Return X of "X가 맞습니다", "I choose X", "X is correct"; different ones are all returned."""
+    rules = _rules(choices)
+    matches = [each for each in rules.patterns.said.finditer(text) if _is_meant(text, each)]
     if not matches:
         return _NONE
-    last = matches[-1]
-    labels = [last[name] for name in ("led", "before", "told") if last[name]]
-    more = rules.patterns.more.match(text, last.end("led")) if last["led"] else None
+    return frozenset().union(*(_named(text, each, rules) for each in matches[:-1])) | _again(
+        text, matches[-1], rules
+    )
+
+
+def _is_meant(text: str, match: re.Match[str]) -> bool:
+    """Return whether a sentence says what it seems to: it asks, denies and supposes nothing."""
+    label = match.start("led" if match["led"] else "told")
+    clause = _SENTENCE_END.split(text[max(0, label - _CLAUSE) : label])[-1]
+    end = _SENTENCE_END.search(text, match.end(), match.end() + _CLAUSE)
+    return not DENIED.search(clause.casefold()) and not (end and end[0] == "?")
+
+
+def _named(text: str, match: re.Match[str], rules: "_Rules") -> Positions:
+    labels = [match[name] for name in ("led", "before", "told") if match[name]]
+    more = rules.patterns.more.match(text, match.end("led")) if match["led"] else None
     return rules.places([*labels, *([more["label"]] if more else [])])
+
+
+def _again(text: str, match: re.Match[str], rules: "_Rules") -> Positions:
+    """Return what a sentence names, or what corrects it: "정답은 A입니다. 아니, B입니다"."""
+    last = None
+    at = match.end("led" if match["led"] else 0)
+    while again := rules.patterns.again.match(text, at):
+        last, at = again, again.end("label")
+    return rules.places([last["label"]]) if last else _named(text, match, rules)
 
 
 def _at_start(lines: Sequence[str], choices: Choices) -> Positions:
     """Return a label with its mark at the start, or alone; different labels make a list, no choice."""
     rules = _rules(choices)
-    labels = [match["label"] for line in lines if (match := rules.patterns.start.match(line))]
+    labels = [_label(match) for line in lines if (match := rules.patterns.start.match(line))]
     first = rules.patterns.start.match(lines[0]) if lines else None
     if first is None:
         return _alone(lines[0], choices) if len(lines) == 1 else _NONE
     if len(rules.places(labels)) > 1 or not all(map(rules.places, zip(labels))):
         return _NONE
-    more = rules.patterns.more.match(lines[0], first.end("label"))
-    return rules.places([first["label"], *([more["label"]] if more else [])])
+    more = rules.patterns.more.match(lines[0], first.end("label" if first["label"] else "option"))
+    return rules.places([_label(first), *([more["label"]] if more else [])])
+
+
+def _label(match: re.Match[str]) -> str:
+    return match["label"] or match["option"]
 
 
 def _alone(line: str, choices: Choices) -> Positions:
@@ -204,16 +256,9 @@ def _by_text(text: str, options: Sequence[str]) -> Positions:
     return frozenset(found)
 
 
-class _Patterns(NamedTuple):
-    stated: re.Pattern[str]
-    more: re.Pattern[str]
-    start: re.Pattern[str]
-    alone: re.Pattern[str]
-
-
 class _Rules(NamedTuple):
     place_of: Mapping[str, int]
-    patterns: _Patterns
+    patterns: Patterns
 
     def places(self, labels: Iterable[str]) -> Positions:
         known = map(_key, labels)
@@ -226,7 +271,7 @@ def _rules(choices: Choices) -> _Rules:
     if choices.labels:
         named = [basic(label).casefold() for label in choices.labels]
         place_of = {_key(label): place for place, label in enumerate(named)}
-        return _Rules(place_of, _patterns(_either(named)))
+        return _Rules(place_of, patterns(either(named)))
     texts = {basic(option).casefold(): place for place, option in enumerate(choices.options)}
     rows = [row[: len(texts) or None] for row in LABELS]
     latin, digits, circled, hangul = (_places(row, texts) for row in rows)
@@ -235,14 +280,14 @@ def _rules(choices: Choices) -> _Rules:
     single = "".join([*latin, *digits, *circled]).replace("a", "")
     # "A customer" is no choice, "나중에" and "다 맞습니다" are none either.
     forms = {
-        rf"a(?! (?!{_REASON})[a-z])": "a" in latin,
+        rf"a(?! (?!{REASON})[a-z])": "a" in latin,
         "[0-9]{1,9} ?번|[0-9]{1,9}": bool(numbers),
         f"[{single}]": bool(single),
-        rf"[{''.join(hangul)}](?=[^ 0-9a-z가-힣]| ?번|{_COPULA}|\Z)": bool(hangul),
+        rf"[{''.join(hangul)}](?=[^ 0-9a-z가-힣]| ?번|{COPULA}|\Z)": bool(hangul),
     }
     place_of = {**latin, **digits, **circled, **hangul, **numbers, **nth}
     return _Rules(
-        place_of, _patterns("|".join(form for form, is_there in forms.items() if is_there))
+        place_of, patterns("|".join(form for form, is_there in forms.items() if is_there))
     )
 
 
@@ -257,38 +302,5 @@ def _places(row: str, texts: Mapping[str, int]) -> dict[str, int]:
     return {label: texts[label] for label in places if label in texts}
 
 
-@lru_cache(maxsize=64)
-def _patterns(label: str) -> _Patterns:
-    """Return the rules for labels of one form; compiling them takes a while."""
-    endings = _either(endings_after("a"))
-    end = rf"(?: ?번)?(?:{endings})?(?![0-9a-z가-힣])(?![.,:][0-9])(?![-'][a-z])(?! ?아[니닌])"
-    stop = rf"(?: ?번)?(?: ?(?:모두|둘 다))?{_COPULA}?[)\]\"'.]*(?=\Z|[\n,])"
-    link = r"[)\]\"']?(?: ?번)? ?(?:,|/|·|&|와|과|이나|나|랑|하고|및|또는|혹은|and |or )"
-    mark = r"[ \n\"'(\[<「『【]{0,3}"
-    led = (
-        rf"(?:정답|답|\banswer)(?: ?(?:은|는|이|is|[:=→-])){{0,3}}"
-        rf"(?: ?(?:{label})(?: ?번)?(?:이|가)? 아니(?:라|고))?{mark}(?P<led>{label}){end}"
-    )
-    told = (
-        rf"(?:(?<![0-9a-z가-힣])(?P<before>{label}){link} ?)?"
-        rf"(?<![0-9a-z가-힣.])(?P<told>{label})[)\]\"']?(?: ?번)?(?:이|가) ?(?:정답|답)(?!변)"
-    )
-    start = (
-        rf"[(\[]?(?P<label>{label})"
-        rf"(?:[)\]]|\.(?= |\Z)|(?:(?= ?번)|(?<=번)){end}|(?<=[①-⑤])(?= |\Z))"
-    )
-    patterns = (
-        rf"{led}|{told}",
-        rf"{link} ?[\"'(\[]?(?P<label>{label}){stop}",
-        start,
-        rf"[\W_]*(?P<label>{label})(?: ?번)?{_COPULA}?[\W_]*",
-    )
-    return _Patterns(*(re.compile(pattern, re.IGNORECASE) for pattern in patterns))
-
-
 def _key(label: str) -> str:
     return "".join(label.casefold().split())
-
-
-def _either(forms: Iterable[str]) -> str:
-    return "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))

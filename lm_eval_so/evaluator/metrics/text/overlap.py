@@ -60,7 +60,8 @@ class TokenF1(Metric):
     Unscored when: never, for an answered row; not applicable without a reference.
     Language notes: spaces separate words, so Korean spacing counts; "서울의" and "서울" are
         two words unless `josa: strip`. Morphemes need the extra `ko` (mecab-ko) or `kiwi`.
-    Source: Rajpurkar et al. (2016), SQuAD, EMNLP, §6.1; normalisation of KorQuAD 1.0.
+    Source: Rajpurkar et al. (2016), SQuAD, EMNLP, §6.1; normalisation of KorQuAD 1.0;
+        `profile: squad` gives the figures of the SQuAD script.
     """
 
     measures_overlap = True

@@ -9,7 +9,7 @@ import lm_eval_so
 from lm_eval_so.core.backends.error_texts import TEXTS
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
-from lm_eval_so.core.words.phrases import problem_in
+from lm_eval_so.core.words.phrases import event_in, problem_in
 
 KO = Language.KO
 
@@ -40,6 +40,27 @@ def test_problem_in__korean(message: str, told: str) -> None:
     assert problem_in(message, Language.EN) == message
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("30 rows: ok 30", "답변 30건: ok 30"),
+        ("1 row: ok 1", "답변 1건: ok 1"),
+        (
+            "asking 3 cases again and main's configuration about 1 case (round 2)",
+            "케이스 3개 다시 묻는 중, main 설정으로도 1개(2번째)",
+        ),
+        (
+            "no baseline yet: lm-eval-so baseline update reports --reason TEXT takes this report as one",
+            "아직 베이스라인이 없습니다. 이 보고서를 베이스라인으로 저장하려면: lm-eval-so baseline update reports --reason TEXT",
+        ),
+        ("a plugin says: hello; bye", "a plugin says: hello; bye"),
+    ],
+)
+def test_event_in__korean_as_far_as_its_wording_is_known(line: str, told: str) -> None:
+    assert event_in(line, KO) == told
+    assert event_in(line, Language.EN) == line
+
+
 def test_problem_in__knows_what_is_said_of_endpoints() -> None:
     for message, hint in TEXTS.values():
         for text in filter(None, (message, hint)):
@@ -52,9 +73,10 @@ def test_problem_in__every_wording_is_that_of_an_error() -> None:
     files = Path(lm_eval_so.__path__[0]).rglob("*.py")
     source = re.sub(r'"\n +f?"', "", "\n".join(file.read_text("utf-8") for file in files))
     found = {
-        code: max(re.split(r"\{\w+\}", text), key=len).strip(' ":;()')
+        code: max(re.split(r"\{[^}]+\}|[():;]", text), key=len).strip(' "')
         for code, text in texts(Language.EN).items()
-        if code.startswith("problems.") and code != "problems.foreign"
+        if code.startswith(("problems.", "events.")) and code != "problems.foreign"
     }
-    of_python = {"refused"}  # as os.strerror says it
-    assert not [c for c, words in found.items() if words not in source and c[9:] not in of_python]
+    # as os.strerror says it, or put together
+    others = {"problems.refused", "events.main", "events.again_and_main", "events.shard"}
+    assert not [c for c, words in found.items() if words not in source and c not in others]

@@ -48,16 +48,10 @@ def health(scores: list[Score]) -> JudgeHealth:
 
 
 def test_health__counts() -> None:
-    flagged = JUDGE.make_score(
-        a_sample(),
-        value=0,
-        label="bad",
-        votes=[vote("bad")],
-        details={"flags": ["judge_injection"]},
-    )
-    found = health([good(), good(2), flagged, lost("judge_invalid")])
+    bad = JUDGE.make_score(a_sample(), value=0, label="bad", votes=[vote("bad")])
+    found = health([good(), good(2), bad, lost("judge_invalid")])
     assert (found.rows, found.calls, found.valid_first, found.repaired) == (4, 6, 2, 1)
-    assert (found.labels, found.injection_flags) == ({"bad": 1, "good": 2}, 1)
+    assert found.labels == {"bad": 1, "good": 2}
     assert found.unscored == {"judge_invalid": 1}
     assert found.model == "judge-1"
     assert (found.usage.input_tokens, found.usage.output_tokens) == (40, None)

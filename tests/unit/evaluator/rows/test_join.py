@@ -136,6 +136,15 @@ def test_answers__broken_rows_are_named_by_line(tmp_path: Path) -> None:
     assert [problem.where.line for problem in caught.value.problems] == [2, 4, 5]
 
 
+def test_answers__a_document_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text('{\n  "schema": "lm-eval-so/report/1",\n  "metrics": {}\n}\n', encoding="utf-8")
+    with pytest.raises(RecordError) as caught:
+        Answers([file])
+    (problem,) = caught.value.problems
+    assert problem.what == "a JSON document is no run"
+
+
 def test_answers__torn_last_line_is_no_row(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path, ROWS[:1])
     run = write_run(tmp_path, dataset, lambda s, r: a_run("답"))

@@ -217,7 +217,7 @@ def test_generate__twins_of_imports_are_as_their_bases_and_come_again_as_they_ar
         assert asked(twin) != asked(base)
         for same in ("expected", "group_id", "language", "review"):
             assert twin[same] == base[same]
-        assert "ref" not in twin
+        assert twin["ref"] == f"{base['ref']} ({twin['metadata']['twin']})"
         assert "must" not in twin.get("tags", [])
     before = shop.bytes()
     assert json.loads(before["metadata.json"])["twins"]["typo"] == 1

@@ -146,7 +146,6 @@ async def test_foresee__of_judged_metrics_the_judge_has_a_part_of_the_noise(tmp_
         repaired=0,
         unscored={},
         labels={},
-        injection_flags=0,
         retested=100,
         retest_agreement=0.96,
         retest_msd=0.04,

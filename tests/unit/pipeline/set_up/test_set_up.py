@@ -260,6 +260,22 @@ def test_set_up__a_password_of_an_openai_address_neither(folder: Path) -> None:
     assert any("holds a user or a password" in line for line in screen(made))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["deepeval-test-dataset/20261130_101500.json", "datasets/goldens.csv", "my_goldens.json"],
+)
+def test_set_up__goldens_are_found_where_deepeval_saves_them(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    text = '[{"input": "Which carrier?", "actual_output": null, "expected_output": "DHL", "context": null}]'
+    if name.endswith("csv"):
+        text = "input,actual_output,expected_output\nWhich carrier?,,DHL\n"
+    file.write_text(text, encoding="utf-8")
+    made = written(tmp_path)
+    assert [source.path for source in load_config(made.files[0]).sources] == [name]
+    assert made.scan.samples == 1
+
+
 def test_set_up__an_empty_folder_is_told_what_to_do(tmp_path: Path) -> None:
     lines = screen(written(tmp_path, language=Language.EN))
     assert lines[0].startswith("Nothing can be read in: docs/, documents/, ")

@@ -255,3 +255,17 @@ def test_script__stays_small():
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script
     )
+
+
+def test_list__a_case_that_is_too_large_leaves_room_for_others():
+    made = several(1, 40, answers=tuple("가" * (8000 if n == 3 else 20) for n in range(40)))
+    made = replace(made, failed_ids=tuple(f"s{n:04d}" for n in range(40)))
+    held = by_id(listed(made, style=Style(), budget=11_000)).keys()
+    assert held == {f"s{n:04d}" for n in range(40)} - {"s0003"}
+
+
+def test_list__a_single_answer_is_wrong_with_its_case_whichever_metric_says_so():
+    made, found = of_each_state()
+    data = listed(made, found)
+    right = {name: data["rows"][n][0][2] for name, n in by_id(data).items()}
+    assert {name for name, told in right.items() if told == 0} == {"refund-014", "s0006", "s0007"}

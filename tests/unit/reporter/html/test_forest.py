@@ -8,7 +8,7 @@ from comparing import judge
 from factories import make_report
 from made_reports import comparison, first_run, report, summary
 
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, MetricKind, Verdict
 from lm_eval_so.reporter.html.forest import forest_of_changes, forest_of_means
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.metrics import metric_row
@@ -85,6 +85,16 @@ def test_forest__the_baseline_is_outlined_where_the_changes_tell_all_of_it():
     (row,) = plotted(part, now).groups[0].rows
     assert 'class="now"' in row.histogram
     assert 'class="was"' not in row.histogram
+
+
+@pytest.mark.parametrize("method", ["tango_midp", "hall", *sorted(ABOUT_THESE)])
+def test_forest__every_method_has_words(method):
+    made = comparison()
+    told = replace(made.metrics["exact_match"], method=method)
+    (row, *_), _ = (
+        g.rows for g in plotted(replace(made, metrics=made.metrics | {"exact_match": told})).groups
+    )
+    assert dict(row.facts)["Method"] not in {"", method}
 
 
 def means(given, made=None):

@@ -16,6 +16,7 @@ from servers.markdown import render as to_html
 
 from lm_eval_so.comparator.exemptions.files import read_exceptions
 from lm_eval_so.core.config.load import make_config
+from lm_eval_so.core.records.changes import RewordedCase
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.secrets import make_redactor
@@ -41,10 +42,16 @@ def test_cards__say_in_words_what_the_squares_show():
     assert "<span>right 3 of 3</span>" in was
     assert now.count('class="w"') == 11
     assert "<span>wrong 11 of 11</span>" in now
-    assert '<div class="right">' in first
-    assert '<div class="wrong">' in first
+    assert '<div class="right"><p class="side"><b>Baseline</b>' in first
+    assert '<div class="wrong"><p class="side"><b>Now</b>' in first
     assert "<mark>에 3,000원이 추가되어 모두 6,000원</mark>입니다." in second
     assert '<mark class="gap"><span class="vh">[words missing here]</span></mark>입니다.' in second
+
+
+def test_cards__the_wrong_answers_of_today_come_first():
+    made = comparison(broken=broken(broken_case("m", "must", now=(2, 3))), changed=())
+    now = cards(screen(made))[0].split('<p class="side">')[2]
+    assert re.findall(r'class="([rw])"', now) == ["w", "w", "r"]
 
 
 def test_cards__a_score_between_right_and_wrong_has_no_colour_and_no_squares():
@@ -60,10 +67,11 @@ def test_cards__tags_and_language_are_those_of_the_row():
     row = made.samples.ids.index("refund-014")
     assert all(f"<span>{tag}</span>" in card for tag in made.samples.tags[row])
     assert f'lang="{made.samples.languages[row]}"' in card
-    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}),) * 240
+    places = (SourcePlace(file="returns.docx", at={"page": 2, "line": 14}, quote="30 days."),) * 240
     told = replace(made.samples, sources=places)
     (card, *_) = cards(screen(comparison(), replace(made, samples=told)))
-    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14</dd>" in card
+    assert "<dt>Source</dt><dd>returns.docx, page 2, line 14<blockquote" in card
+    assert ">30 days.</blockquote>" in card
     odd = replace(made.samples, languages=('x" onclick="',) * 240)
     (card, *_) = cards(screen(comparison(), replace(made, samples=odd)))
     assert 'lang=""' in card
@@ -82,7 +90,7 @@ def test_cards__no_mark_splits_a_secret():
     )
     text = screen(made, redactor=make_redactor({"BOT_TOKEN": secret}))
     assert "[redacted:BOT_TOKEN]" in re.sub(r"</?mark>", "", text)
-    assert "7f3a9c" not in text
+    assert "3a9c" not in text
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -119,11 +127,29 @@ def test_cards__the_entry_to_accept_it_is_one_that_the_file_takes(tmp_path):
     assert [(each.sample_id, each.max_drop) for each in found] == [("s1", 1.0), ("s2", 1.0)]
 
 
-def first(given, baseline="base.json", **changes):
+def test_advice__what_would_settle_it_stands_apart():
+    text = screen(OUTCOMES["stayed wrong"][0])
+    box = text.partition('<div class="next"><h2>What would settle it</h2>')[2].partition("</div>")[
+        0
+    ]
+    assert "baseline.repeats: 3" in box
+    assert text.count("The baseline was asked only once:") == 1
+    assert "What would settle it" not in screen(OUTCOMES["two broke"][0])
+
+
+def test_reworded__is_told_where_nothing_got_worse():
+    reworded = (RewordedCase(sample_id="s1", baseline_answer="Within 3 days."),)
+    told = "1 answer is worded differently, with the same score.</button>"
+    assert told in screen(replace(OUTCOMES["pass"][0], reworded=reworded))
+    assert told not in screen(replace(OUTCOMES["two broke"][0], reworded=reworded))
+
+
+def first(given, baseline="base.json", *, is_eligible=True, **changes):
     made = first_run()
     made = replace(made, baseline=replace(made.baseline, path=baseline), **changes)
     settings = {"report": {"out": "reports"}}
-    experiment = replace(given.experiment, evaluator_config=settings, config="lm-eval-so.yaml")
+    told = {"evaluator_config": settings, "config": "lm-eval-so.yaml", "eligible": is_eligible}
+    experiment = replace(given.experiment, **told)
     return screen(made, replace(given, experiment=experiment))
 
 
@@ -135,7 +161,7 @@ def test_first_run__what_is_wrong_once_and_what_to_do():
     listed = text.partition("Wrong now</p>")[2]
     assert re.findall(r"<li><code>([^<]*)", listed) == ["refund-014", "long-1"]
     assert copied(text) == ["lm-eval-so baseline update reports --reason 'the first one'"]
-    assert "Look first at" not in text
+    assert "score low" not in text
 
 
 def test_first_run__no_command_where_it_would_not_run():
@@ -143,6 +169,7 @@ def test_first_run__no_command_where_it_would_not_run():
     assert "Next</h2>" not in first(given, None)
     cut_short = replace(given, experiment=replace(given.experiment, complete=False, missing=3))
     assert "baseline update reports" not in first(cut_short)
+    assert "baseline update reports" not in first(given, is_eligible=False)
 
 
 def test_facts__tell_what_was_compared():

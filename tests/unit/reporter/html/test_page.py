@@ -12,13 +12,13 @@ import pytest
 from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import comparison, lost, report
+from made_reports import comparison, first_run, lost, report
 from outcomes import OUTCOMES
 from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
-from lm_eval_so.core.records.report import Labels
+from lm_eval_so.core.records.report import Labels, SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo
@@ -118,6 +118,9 @@ def everywhere(text):
     made, given = hostile(text)
     rows = replace(
         given.samples,
+        ids=(text, *given.samples.ids[1:]),
+        sources=(SourcePlace(file=text, at={"path": text}, quote=text),) * 240,
+        references=((text,),) * 240,
         inputs=(text,) * 240,
         expected=(text,) * 240,
         answers=(text,) * 240,
@@ -151,6 +154,16 @@ def everywhere(text):
     return page(replace(given, samples=rows), made)
 
 
+def everywhere_at_first(text):
+    """Return the page of a run without a baseline, which says what is wrong and what to do next."""
+    _, given = hostile(text)
+    made, settings = first_run(), {"report": {"out": text}}
+    place = replace(made.baseline, path=text, commit=text)
+    experiment = replace(given.experiment, complete=True, evaluator_config=settings)
+    wrong = replace(given, experiment=experiment, failed_ids=(text,))
+    return page(wrong, replace(made, metrics={}, baseline=place))
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("table", ["forest", "stacked"])
 def test_html__figures_keep_their_heads_where_a_narrow_screen_stacks_them(table, language):
@@ -179,9 +192,10 @@ def test_html__same_input_same_bytes():
     assert page(None, comparison()) == page(None, comparison())
 
 
+@pytest.mark.parametrize("make", [everywhere, everywhere_at_first])
 @pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
-def test_html__hostile_texts_do_nothing(payload):
-    found = Page(everywhere(payload))
+def test_html__hostile_texts_do_nothing(payload, make):
+    found = Page(make(payload))
     assert set(found.tags) <= OURS
     assert found.tags.count("script") == 3
     assert [given.get("type") for given, _ in found.scripts] == [
@@ -350,6 +364,18 @@ def test_html__slices_are_coloured_by_their_change(change, bar):
         r'<rect class="f-(\w+)" x="(\d+)" y="6" width="(\d+)"', where(page(report(), made))
     )
     assert found == bar
+
+
+def test_html__slices_of_a_score_come_before_those_of_a_cost_that_decides():
+    made = comparison(Verdict.PASS)
+    passed = {key: replace(m, gating=True, verdict=Verdict.PASS) for key, m in made.metrics.items()}
+    ordered = {"latency_ms": passed.pop("latency_ms"), **passed}
+    names = ("latency_ms", "exact_match")
+    slices = tuple(a_slice("tag", "refund", metric=name, proven=False) for name in names)
+    shown = where(page(report(), replace(made, metrics=ordered, slices=slices)))
+    first, _, others = shown.partition("<details")
+    assert "82.0% → 61.0%" in first
+    assert "82.0%" not in others
 
 
 def test_html__slices_without_a_comparison_are_coloured_by_their_distance():

@@ -40,7 +40,7 @@ def test_means__are_shown_with_the_number_of_answers_behind_them(before, now, ga
         ),
         (
             Language.KO,
-            "이 데이터셋의 질문 60개에 대한 판정입니다. 다른 질문에서도 같은지는 알 수 없습니다.",
+            "이 데이터셋의 질문 60개만 판정했습니다. 다른 질문에서도 같은지는 알 수 없습니다.",
         ),
     ],
 )

@@ -10,11 +10,12 @@ from lm_eval_so.evaluator.metrics.judge.panel.labels import (
     one_line,
 )
 from lm_eval_so.evaluator.metrics.judge.panel.material import (
+    called_tools,
     is_blank,
     is_empty,
     shown_beside,
     shown_material,
-    steering_flags,
+    shown_tools,
 )
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt, Row
 from lm_eval_so.evaluator.metrics.judge.panel.replies import Decision, Reply, cost_of, vote_of
@@ -49,6 +50,7 @@ __all__ = [
     "Reply",
     "Row",
     "Verdict",
+    "called_tools",
     "check_aliases",
     "checks_schema",
     "cost_of",
@@ -64,6 +66,6 @@ __all__ = [
     "shown",
     "shown_beside",
     "shown_material",
-    "steering_flags",
+    "shown_tools",
     "vote_of",
 ]

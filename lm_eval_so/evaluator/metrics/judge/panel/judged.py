@@ -17,7 +17,6 @@ from lm_eval_so.core.words import Wording
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.panel.material import steering_flags
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, Row, template_digest
 from lm_eval_so.evaluator.metrics.judge.panel.replies import (
     Decision,
@@ -80,10 +79,6 @@ class JudgedMetric(Metric):
         """Return the details that do not depend on the judges."""
         return {}
 
-    def judged_texts(self, run: RunResult) -> tuple[str, ...]:
-        """Return the texts of the chatbot that the judges read."""
-        return (run.text,)
-
     def decide(self, votes: Sequence[JudgeVote]) -> Decision:
         """Return the vote that decides: the median."""
         return decide_value(votes, self.env.quorum)
@@ -142,7 +137,6 @@ class JudgedMetric(Metric):
         details = {
             **self.facts(sample, run),
             **(chosen.details if chosen else {}),
-            **steering_flags(*self.judged_texts(run)),
         }
         if chosen is None or chosen.vote.value is None:
             code = decision.code or "judge_invalid"

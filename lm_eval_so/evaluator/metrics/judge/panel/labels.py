@@ -157,8 +157,8 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
 
 
 def label_key(label: object) -> str:
-    """Return the form in which labels are compared: without case, quotes and full stops."""
-    return basic(str(label)).casefold().strip(" \"'`.。")
+    """Return the form in which labels are compared: without case, quotes, full stops and emphasis."""
+    return basic(str(label)).casefold().strip(" \"'`.。*")
 
 
 def _texts(values: object) -> tuple[str, ...]:

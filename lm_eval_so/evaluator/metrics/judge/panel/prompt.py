@@ -1,6 +1,7 @@
 """Prompts of judges: templates filled with rubrics, labels and foreign texts."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +19,14 @@ from lm_eval_so.core.words import say, texts
 
 UNKNOWN = "UNKNOWN"
 """Label of a judge that cannot decide."""
+
+_NOTES = {
+    re.compile("INSTRUCTIONS"): "note_instructions",
+    re.compile("TOOL CALLS"): "note_calls",
+    re.compile(r"REFERENCE \d"): "note_references",
+    re.compile("REPORTED CONTEXT"): "note_reported",
+}
+"""Notes on texts, by a pattern of the word in their markers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +57,15 @@ class Prompt:
     def text(self, language: Language, seed: str) -> str:
         """Return the message, its foreign texts between markers drawn from a seed."""
         marker = choose_marker(seed, [*self.slots.values(), *self.material.values()])
-        shown = between_markers(self.material.items(), marker)
+        shown = "\n\n".join(
+            [*self._notes(language), between_markers(self.material.items(), marker)]
+        )
         return _template(language, self.template).substitute(self.slots, material=shown)
+
+    def _notes(self, language: Language) -> list[str]:
+        """Return what has to be said of the texts that only some rows have."""
+        found = [key for word, key in _NOTES.items() if any(map(word.match, self.material))]
+        return ["\n".join(f"- {say(f'judge.{key}', language)}" for key in found)] if found else []
 
     def request(self, language: Language, row: Row) -> ChatRequest:
         """Return the request that consists of this message."""

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import shorten
 from typing import Any, Generic, TypeVar
 
-from lm_eval_so.core.asking.answer.json_answer import Unusable, ask_for_json
+from lm_eval_so.core.asking.answer.json_answer import (
+    Unusable,
+    ask_for_json,
+    without_thoughts,
+)
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.score import JudgeVote
+from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.words import Wording, in_each, joined, told_in
 from lm_eval_so.core.words.phrases import problem_in_each
 from lm_eval_so.errors import BudgetSpent, ErrorKind
@@ -19,6 +25,10 @@ from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair
 T = TypeVar("T")
 Read = Callable[[str], T | Unusable]
 """Function that reads an output."""
+
+_WITHOUT_JSON = frozenset({"no_json", "no_object"})
+"""Codes of an output without JSON, which may say why there is none."""
+_LONGEST_REFUSAL = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,10 @@ async def ask_judge(
         found=None, answers=answers, model=models[-1] if models else judge.model
     )
     if isinstance(found, Unusable):
+        said = answers[-1].response.text if answers[-1].response else ""
+        if found.code in _WITHOUT_JSON and is_refusal(without_thoughts(said)):
+            why = shorten(without_thoughts(said), _LONGEST_REFUSAL, placeholder=" …")
+            return replace(reply, code="judge_refused", why=why)
         why_in = in_each(lambda each: problem_text(each, found))
         why = told_in(why_in, language)
         return replace(reply, code="judge_invalid", why=why, why_in=why_in)

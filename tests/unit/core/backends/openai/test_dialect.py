@@ -18,7 +18,6 @@ def refusal(message: str, **details: Any) -> BackendError:
     [
         ("Unrecognized request argument supplied: seed", "seed"),
         ("[{'loc': ['body', 'stream_options'], 'msg': 'Extra inputs'}]", "stream_options"),
-        ("This model does not support response_format of type json_schema", "response_format"),
         (
             (
                 "Unsupported value: 'temperature' does not support 0 with this model. "
@@ -66,7 +65,16 @@ def test_adapted__the_named_parameter_goes_before_the_message():
     error = refusal("Unsupported value near seed", param="response_format")
     changed = adapted(Dialect(), error, PARAMS)
     assert changed is not None
-    assert changed[0] == Dialect(response_format=False)
+    assert changed[0] == Dialect(response_format="json_object")
+
+
+def test_adapted__a_schema_then_any_object_then_nothing():
+    error = refusal("This model does not support response_format of type json_schema")
+    dialect, forms = Dialect(), []
+    while changed := adapted(dialect, error, PARAMS):
+        dialect, _ = changed
+        forms.append(dialect.response_format)
+    assert forms == ["json_object", None]
 
 
 def test_adapted__other_errors_are_none_of_its_business():

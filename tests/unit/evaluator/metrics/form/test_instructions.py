@@ -33,6 +33,8 @@ CASES = [
     ({"type": "json"}, '```json\n{"답": 1}\n```', '```json\n{"답": }\n```'),
     ({"type": "starts_with", "text": "안녕하세요"}, " 안녕하세요, 고객님", "네, 안녕하세요"),
     ({"type": "ends_with", "text": "Thank You!"}, "네. thank  you！\n", "thank you! :)"),
+    ({"type": "ends_with", "text": "감사합니다"}, "“네. 감사합니다”", "“감사합니다” 네"),
+    ({"type": "ends_with", "text": '감사합니다"'}, '"감사합니다"', "감사합니다"),
     ({"type": "include", "texts": ["환불", "3 일"]}, "환불은 3일", "환불은 13일"),
     ({"type": "include", "texts": ["환불", "교환"], "mode": "any"}, "교환", "취소"),
     ({"type": "include", "texts": ["사과"], "boundary": "word"}, "사과는", "사과나무"),

@@ -7,9 +7,12 @@ from evaluation import a_run, a_sample, applies
 from pydantic import ValidationError
 
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.text.lengths import LengthUnit
 from lm_eval_so.core.text.scripts import ScriptLanguage
+from lm_eval_so.core.text.speech import Speech
+from lm_eval_so.core.words import texts
 from lm_eval_so.evaluator.metrics.env import MetricEnv
-from lm_eval_so.evaluator.metrics.form.honorific import Honorific
+from lm_eval_so.evaluator.metrics.form.honorific import Honorific, Level
 from lm_eval_so.evaluator.metrics.form.language import LanguageMatch
 from lm_eval_so.evaluator.metrics.form.length import Length
 
@@ -64,7 +67,7 @@ def test_honorific__nothing_to_tell_by_is_vacuous() -> None:
 def test_honorific__says_what_it_found() -> None:
     metric = Honorific(env=MetricEnv(language=Language.KO))
     score = metric.score(a_sample(), a_run("가능합니다. 내일 도착해."))
-    assert score.reason == "polite 말투가 아닌 문장이 있습니다: casual 1, formal 1"
+    assert score.reason == "존댓말이 아닌 문장이 있습니다: 반말 1, 합니다체 1"
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,9 @@ def test_language_match__languages_that_cannot_be_told() -> None:
     assert 'sample s1 has the language "fr"' in problem.what
     with pytest.raises(ValidationError):
         LanguageMatch(params={"language": "fr"})
+
+
+def test_reasons__have_a_name_for_every_unit_and_level() -> None:
+    names = [f"unit_{unit}" for unit in get_args(LengthUnit)]
+    names += [f"speech_{level}" for level in (*get_args(Level), *get_args(Speech))]
+    assert {f"metrics.{name}" for name in names} <= texts(Language.KO).keys()

@@ -55,6 +55,10 @@ OTHER = ("book", {})
         ([("f", {"o": {"a": 1}})], [("f", {"o": {"a": 1, "b": 2}})], {}, 1),
         ([("f", {"l": [1, 2]})], [("f", {"l": [1, 2, 3]})], {}, 0),
         ([("f", {"t": "ＡＢ  C"})], [("f", {"t": "AB C"})], {}, 1),
+        ([("f", {"t": "환불 규정"})], [("f", {"t": "환불규정."})], {}, 0),
+        ([("f", {"t": "환불 규정"})], [("f", {"t": "환불규정."})], {"profile": "loose"}, 1),
+        ([("f", {"o": ["A B"]})], [("f", {"o": ["a b!"]})], {"profile": "loose"}, 1),
+        ([("f", {"t": "?"})], [("f", {"t": "!"})], {"profile": "loose"}, 0),
         ([("f", {"required": ["n"]})], [("f", {"n": 3})], {"arguments": "schema"}, 1),
         ([("f", {"required": ["n"]})], [("f", {})], {"arguments": "schema"}, 0),
     ],
@@ -68,6 +72,9 @@ def test_tool_call__order():
     assert score_of(two, turned).value == 0
     assert score_of(two, turned, order="any").value == 1
     assert score_of(two, turned, mode="f1").value == 0.5
+    between = [("log", {}), *SEARCH, ("log", {}), OTHER, ("log", {})]
+    assert score_of(two, between, extra="allow").value == 1
+    assert score_of(two, between[::-1], extra="allow").value == 0
     assert score_of(two, [OTHER, *two], extra="allow").value == 1
 
 

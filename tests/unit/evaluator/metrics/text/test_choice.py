@@ -1,6 +1,7 @@
 """`choice` besides the values of the Korean checklist."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from lm_eval_so.evaluator.metrics.text.choice import Choice, Choices, find_choice
 
+DATA = Path(__file__).parents[4] / "data"
 OPTIONS = ("환불", "부분 환불", "교환", "수리")
 
 
@@ -75,6 +77,19 @@ def test_find_choice__by_the_first_rule_that_finds_one(
     answer: str, places: list[int], by: str | None
 ) -> None:
     assert find_choice(answer, Choices(OPTIONS)) == (frozenset(places), by)
+
+
+def test_choice__of_what_models_write() -> None:
+    lines = (DATA / "choices.txt").read_text("utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if not line.startswith("#")]
+    wrong = []
+    for expected, answer, options, value in rows:
+        params = {"options": options.split("/")} if options.strip() else {}
+        run = a_run(answer.replace(r"\n", "\n"))
+        if Choice(params=params).score(a_sample(expected=expected), run).value != int(value):
+            wrong.append((expected, answer, value))
+    assert wrong == []
+    assert len(rows) > 150
 
 
 @pytest.mark.parametrize(
@@ -172,6 +187,11 @@ def test_choice__refuses_params(params: dict[str, Any]) -> None:
         "1.\n",
         "answer is ",
         "=정답:",
+        "B is correct, ",
+        "따라서 B가 가장 ",
+        "so option ",
+        r"\boxed{ B ",
+        "정답은 B. 아니, ",
         "정답:",
     ],
 )

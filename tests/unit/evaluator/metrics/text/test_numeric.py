@@ -138,6 +138,85 @@ def test_numeric_match__the_same_number() -> None:
     assert values == dict.fromkeys(both, 1)
 
 
+SAID = """
+3일 | 배송은 3일 걸립니다. 문의 1588-1234 | last | 1
+3일 | 배송은 3일 걸립니다. 고객센터 1544-0000 | only | 1
+3일 | 3일 걸립니다. 문의는 1588-1234번으로 | only | 1
+3일 | 3일 걸립니다. 상담 1588 1234 | only | 1
+3일 | 3일 걸립니다. 02-123-4567 | only | 1
+3일 | 3일 걸립니다. 02)123-4567 | only | 1
+3일 | 3일 걸립니다. 010 1234 5678 | only | 1
+3일 | 3일 걸립니다. 01012345678 | only | 1
+3일 | 3일 걸립니다. +82-10-1234-5678 | only | 1
+3일 | 3일 걸립니다. 계좌 110-123-456789 | only | 1
+3 days | 3 days. Call 1-800-555-0199. | only | 1
+3 days | 3 days. Call (800) 555-0199. | only | 1
+3 days | 3 days. Call 555-0199. | only | 1
+3 days | 3 days. Reach us at +1 800 555 0199. | only | 1
+1588 | 문의는 1588-1234 | any | 0
+1500원 | 1500-2000원입니다 | any | 1
+1600kcal | 1600-1800kcal입니다 | any | 1
+200건 | 하루 문의 200-1500건 | any | 1
+1592년 | 임진왜란(1592-1598년) | any | 1
+10000000 | +10000000원 | any | 1
+3개월 | 석 달입니다 | any | 1
+4개월 | 넉 달입니다 | any | 1
+4개월 | 석 달입니다 | any | 0
+3장 | 석 장 | any | 1
+2배 | 두 배로 늘었습니다 | any | 1
+2배 | 네 배입니다 | any | 0
+3명 | 세 분이 오셨습니다 | any | 1
+3분 | 세 분이 오셨습니다 | any | 0
+3건 | 세 건입니다 | any | 1
+3곳 | 세 군데입니다 | any | 1
+3벌 | 세 벌뿐이에요 | any | 1
+3벌 | 세 켤레입니다 | any | 0
+2개 | 두 개뿐입니다 | any | 1
+2개 | 세 개뿐입니다 | any | 0
+3명 | 세 명이서 | any | 1
+2일 | 이틀 정도 걸립니다 | any | 1
+3일 | 이틀이면 됩니다 | any | 0
+15일 | 보름달이 뜹니다 | any | 0
+2회 | 하루 2회 | only | 1
+4명 | 네 분야입니다 | any | 0
+4건 | 네 건강하세요 | any | 0
+4주 | 네 주문하세요 | any | 0
+4주 | 네 주소를 알려 주세요 | any | 0
+3배 | 세배를 드립니다 | any | 0
+-5도 | 마이너스 5도입니다 | only | 1
+5도 | 마이너스 5도입니다 | any | 0
+-10 | 마이너스 십도 | any | 1
+100000 | 마이너스 통장 10만원 | any | 1
+-5 | minus 5 degrees | any | 1
+5 | 10 minus 5 is 5 | last | 1
+0.5 | .5 points | any | 1
+3 days | It takes three business days. | any | 1
+25 | twenty-five people | any | 1
+250,000 | two hundred and fifty thousand | any | 1
+2,500,000 | two million five hundred thousand | any | 1
+1 day | one day | any | 1
+1 | One of our agents will call | any | 0
+1 | No one | any | 0
+2 | two-factor authentication | any | 0
+2 | two thirds | any | 0
+20 | the twenty-first century | any | 0
+60 | sixteen | any | 0
+5 | five, six or seven | only | 0
+"""
+
+
+def test_numeric_match__of_what_people_write() -> None:
+    rows = [row.split(" | ") for row in SAID.strip().splitlines()]
+    found = [
+        (
+            *row[:3],
+            f"{NumericMatch(params={'pick': row[2]}).score(a_sample(expected=row[0]), a_run(row[1])).value:g}",
+        )
+        for row in rows
+    ]
+    assert [list(row) for row in found] == rows
+
+
 @pytest.mark.parametrize(
     ("answer", "value"),
     [

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from evaluation import a_run, a_sample
 
+from lm_eval_so.core.text.profiles import squad
 from lm_eval_so.evaluator.metrics.text.overlap import (
     CharF1,
     EditSimilarity,
@@ -15,6 +16,7 @@ from lm_eval_so.evaluator.metrics.text.overlap import (
     bag_f1,
     similarity,
 )
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,53 @@ def test_char_f1__that_of_the_korquad_script() -> None:
         answer, truth = ("".join(chance.choices(alphabet, k=12)) + "가" for _ in range(2))
         value = metric.score(a_sample(expected=truth), a_run(answer)).value
         assert value == pytest.approx(korquad_1_f1(answer, truth), abs=1e-15)
+
+
+def squad_f1_and_exact(prediction: str, truth: str) -> tuple[float, int]:
+    """The rules of the published script of SQuAD 2.0 (evaluate-v2.0.py), in its own order."""
+
+    def normalise(text: str) -> str:
+        marks = set(string.punctuation)
+        bare = "".join(char for char in text.lower() if char not in marks)
+        return " ".join(re.sub(re.compile(r"\b(a|an|the)\b", re.UNICODE), " ", bare).split())
+
+    gold, said = normalise(truth).split(), normalise(prediction).split()
+    exact = int(normalise(truth) == normalise(prediction))
+    same = sum((Counter(gold) & Counter(said)).values())
+    if len(gold) == 0 or len(said) == 0:
+        return int(gold == said), exact
+    if same == 0:
+        return 0, exact
+    precision, recall = 1.0 * same / len(said), 1.0 * same / len(gold)
+    return (2 * precision * recall) / (precision + recall), exact
+
+
+def test_token_f1_and_exact_match__those_of_the_squad_script() -> None:
+    chance = random.Random(7)
+    words = [
+        "The",
+        "the",
+        "a.",
+        "an",
+        "A-team",
+        "don't",
+        "Paris,",
+        "paris",
+        "3.5",
+        "—",
+        "“the”",
+        "ana",
+        "서울의",
+        "the_",
+    ]
+    f1, exact = (make(params={"profile": "squad"}) for make in (TokenF1, ExactMatch))
+    for _ in range(1000):
+        answer, truth = (" ".join(chance.choices(words, k=chance.randrange(4))) for _ in range(2))
+        sample, run = a_sample(expected=truth), a_run(answer)
+        wanted = squad_f1_and_exact(answer, truth)
+        assert f1.score(sample, run).value == pytest.approx(wanted[0], abs=1e-15), (answer, truth)
+        if squad(truth):  # "the" alone is not "a" alone here
+            assert exact.score(sample, run).value == wanted[1], (answer, truth)
 
 
 def test_char_f1__best_reference() -> None:

@@ -125,7 +125,7 @@ class Answers:
     def __init__(self, backend: ChatBackend, redactor: Redactor) -> None:
         self._backend = backend
         self._given = self._all = redactor
-        self._learned = backend.learned
+        self._learned: Redactor | None = None
         self._keeps_raw = backend.env.keeps_raw
         self._measures = backend.capabilities.measures_latency
         self._tariff = tariff_of(backend)

@@ -114,6 +114,8 @@ def url_problems(url: str, *, key: str = "options.url") -> Iterator[Problem]:
     where = Where(key=key)
     if not is_address or CONTROL.search(url):
         hint = "write it as https://host/path"
+        if key != "options.url":
+            hint += ", or as /path on the host of options.url"
         yield Problem(what=f'"{public_url(url)}" is no address', where=where, hint=hint)
     elif TEMPLATE.search(parts.netloc):
         # else a row of the dataset could send the key to another host

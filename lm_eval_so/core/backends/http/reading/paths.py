@@ -82,13 +82,15 @@ def _is_empty(node: Mapping[str, Any], values: Any, visit: Callable[[Any, Any], 
     found = visit(before, values)
     if not found:
         return _is_empty(before, values, visit)
-    if node["type"] == "flatten":
-        return isinstance(found, list) and all(each == [] for each in found)
-    if node["type"] == "filter_projection":
-        left, _, condition = node["children"]
-        kept = {**node, "children": [left, {"type": "identity", "children": []}, condition]}
-        return bool(visit(kept, values) == [])
-    return False
+    match node["type"]:
+        case "projection":
+            return False
+        case "filter_projection":
+            left, _, condition = node["children"]
+            kept = {**node, "children": [left, {"type": "identity", "children": []}, condition]}
+            return bool(visit(kept, values) == [])
+        case _:
+            return bool(visit(node, values) == [])
 
 
 def _plain_steps(node: Mapping[str, Any]) -> tuple[str | int, ...] | None:

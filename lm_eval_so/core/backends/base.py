@@ -253,7 +253,7 @@ class ChatBackend:
 
     @property
     def learned(self) -> Redactor:
-        """What takes out the secrets that were read after the start, as a renewed token."""
+        """Redactor of secrets that were read after the start, as a renewed token."""
         return _NOTHING
 
     def check_options(self) -> Iterable[Problem]:

@@ -2,10 +2,11 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from pydantic import JsonValue
 
@@ -17,6 +18,7 @@ from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.template import CONTROL, LONE, TEMPLATE
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest, digest_text
+from lm_eval_so.core.http.hosts import host_of
 from lm_eval_so.core.secrets import Redactor, is_secret_name, make_redactor, url_secrets
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
@@ -90,6 +92,32 @@ class Step:
     """Address; "" for that of the options."""
     is_heard: bool | None = None
     """Whether the chatbot has taken in the question if this fails; None: as its status says."""
+
+
+Tell = Callable[[Step], AbstractContextManager[None]]
+"""Function that puts errors inside its context into words, as those of a request."""
+
+
+def same_host(target: str, base: str) -> str:
+    """Return an address that a server named; the keys go to no other host by its word.
+
+    Args:
+        target: Address or path.
+        base: Address that was asked.
+
+    Raises:
+        BackendError: `invalid_request`, if it is at another host.
+    """
+    url = urljoin(base, target)
+    host = host_of(url)
+    if host is None or host != host_of(base):
+        what = f"the server says that the answer is at another host, {host or public_url(url)}"
+        hint = "if that may get the headers, write its address into poll.url"
+        details = {"option": "options.poll.url"}
+        raise BackendError(
+            ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
+        )
+    return url
 
 
 def absolute(url: str, base: str) -> str:

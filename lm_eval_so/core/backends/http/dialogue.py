@@ -26,7 +26,7 @@ _Read = tuple[ChatResponse, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How a request is asked."""
+    """Terms on which a request is asked."""
 
     wire: Wire
     """Way to the endpoint."""
@@ -85,8 +85,8 @@ class Dialogue:
 
         Args:
             request: The request.
-            conversation: Its conversation, whose session is opened if it is not.
-            terms: How it is asked.
+            conversation: Conversation of the request, whose session is opened if it is not.
+            terms: Terms on which it is asked.
 
         Raises:
             BackendError: In our words, naming the request that failed if it is not the question.

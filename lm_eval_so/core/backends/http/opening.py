@@ -1,11 +1,10 @@
 """Sessions that requests of their own open, before the question is sent."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
-from lm_eval_so.core.backends.http.address import Step
+from lm_eval_so.core.backends.http.address import Step, Tell
 from lm_eval_so.core.backends.http.options import HttpOptions, SessionSection
 from lm_eval_so.core.backends.http.reading.mapping import has_told, header_values
 from lm_eval_so.core.backends.http.reading.paths import Path, compile_path
@@ -15,9 +14,6 @@ from lm_eval_so.core.backends.http.wire import Wire
 from lm_eval_so.core.http.client import HttpAnswer
 from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets
 from lm_eval_so.errors import Problem, Where
-
-Tell = Callable[[Step], AbstractContextManager[None]]
-"""Function that puts errors inside its context into words, as those of a request."""
 
 
 class Opening:

@@ -5,12 +5,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin
 
 from lm_eval_so.core.backends.faults import answered_error, http_error, retry_after_s, tells_error
-from lm_eval_so.core.backends.http.address import Step
+from lm_eval_so.core.backends.http.address import Step, Tell, same_host
 from lm_eval_so.core.backends.http.conversation import ANSWER, NAMES
-from lm_eval_so.core.backends.http.opening import Tell
 from lm_eval_so.core.backends.http.options import HttpOptions, PollSection
 from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping, has_told
 from lm_eval_so.core.backends.http.reading.paths import likely_path
@@ -18,7 +16,6 @@ from lm_eval_so.core.backends.http.reading.readers import bad_response, json_of
 from lm_eval_so.core.backends.http.template import LONE, HeaderTemplates, RequestTemplate
 from lm_eval_so.core.backends.http.wire import HttpRequest, Wire
 from lm_eval_so.core.http.client import HttpAnswer
-from lm_eval_so.core.http.hosts import host_of
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _LOCATIONS = ("location", "operation-location", "azure-asyncoperation")
@@ -60,7 +57,7 @@ class Polled:
 
 @dataclass(slots=True, kw_only=True)
 class _Wait:
-    """What is known while an answer is waited for."""
+    """State of a wait for an answer."""
 
     asked: HttpRequest
     last: Any
@@ -70,7 +67,7 @@ class _Wait:
     """Polls that failed, one after another."""
     has_moved: bool = False
     found: Any = None
-    """What is there of the answer so far."""
+    """Part of the answer that is there so far."""
     polled: Polled | None = None
     """The answer, while it may still change."""
 
@@ -183,7 +180,7 @@ class Polling:
             return
         if status in _SEE_OTHER and "location" in headers and not state.has_moved:
             state.has_moved = True
-            moved = _same_host(headers["location"], state.asked.url)
+            moved = same_host(headers["location"], state.asked.url)
             state.asked = replace(state.asked, method="GET", url=moved, body=None)
             return
         raise http_error(status, headers, answer.body, option="poll.url")
@@ -198,7 +195,7 @@ class Polling:
             what = "the answer is not in the first response, and that has no header Location"
             hint = "say where it will be: poll.url; or what it looks like: response, poll.until"
             raise bad_response(what, _URL, hint=hint, sent=values)
-        return replace(asked, url=_same_host(told, question.url))
+        return replace(asked, url=same_host(told, question.url))
 
     def _pause(self, headers: Mapping[str, str]) -> float:
         return max(self._section.every_s, retry_after_s(headers) or 0.0)
@@ -224,16 +221,3 @@ def _json_or_none(answer: HttpAnswer) -> Any:
         return json_of(answer.headers, answer.body)
     except BackendError:
         return None
-
-
-def _same_host(target: str, base: str) -> str:
-    """Return an address that a server named; the keys go to no other host by its word."""
-    url = urljoin(base, target)
-    host = host_of(url)
-    if host is None or host != host_of(base):
-        what = f"the server says that the answer is at another host, {host or 'which is none'}"
-        hint = "if that may get the headers, write its address into poll.url"
-        raise BackendError(
-            ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details={"option": _URL}
-        )
-    return url

@@ -47,9 +47,12 @@ class Opening:
         """Return the values that its response gives to the session.
 
         Raises:
-            BackendError: If its status is not 2xx, or something is not there.
+            BackendError: If its status is not 2xx (or 3xx, where only headers are taken), or something
+                is not there.
         """
-        if not 200 <= answer.status < 300:
+        # a login form answers with a redirect
+        most = 300 if self._paths or not self._section.take_headers else 400
+        if not 200 <= answer.status < most:
             option = f"{self.key.removeprefix('options.')}.url"
             raise http_error(answer.status, answer.headers, answer.body, option=option)
         found: dict[str, Any] = header_values(self._section.take_headers, answer.headers)

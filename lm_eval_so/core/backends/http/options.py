@@ -86,7 +86,7 @@ class RequestSection(_Section):
 
 
 class SessionSection(RequestSection):
-    """A request that opens a session; 2xx is success."""
+    """A request that opens a session."""
 
     url: str
     """Address, or path on the host of the question's; a template as that."""

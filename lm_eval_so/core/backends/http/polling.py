@@ -212,7 +212,7 @@ class Polling:
             what,
             retryable=True,
             hint=hint if better else None,
-            taken_in=question.is_heard,
+            taken_in=True,
         )
 
 

@@ -30,6 +30,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, Problem, Where
 
 _RESPONSE = "options.response."
+_ACCEPTED = 202
 INSTEAD_OF_TEXT = frozenset({"tool_calls", "refusal", "status"})
 """Facts of a response that may have no text."""
 
@@ -211,6 +212,8 @@ class ResponseMapping:
         if 200 <= answer.status < 300:
             what = f"status {answer.status} is not among ok_status"
             hint = "add it if such a response is an answer"
+            if answer.status == _ACCEPTED:
+                hint += "; if the answer comes later, options.poll asks for it"
             error = option_error("options.ok_status", what, hint=hint)
             error.http_status = answer.status
             raise error

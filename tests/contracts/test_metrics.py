@@ -22,6 +22,7 @@ GROUNDED = """{"claims":[{"quote":"영업일 기준 3일","claim":"환불은 3�
 "verdicts":[{"number":1,"reason":"r","evidence":"3일","verdict":"supported"}]}"""
 SAID: Mapping[str, str] = {
     "answer_relevancy": '{"reason":"r","evidence":["3일"],"label":"full"}',
+    "checklist": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"yes"}]}',
     "context_precision": '{"reason":"r","evidence":["3일"],"label":"relevant"}',
     "context_recall": GROUNDED,
     "fact_coverage": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"stated"}]}',
@@ -60,6 +61,7 @@ CASES: Mapping[str, MetricCase] = {
     "turns": PLAYED,
 }
 PARAMS: Mapping[str, dict[str, Any]] = {
+    "checklist": {"criteria": ["Does it name the number of days?"]},
     "choice": {"options": ["영업일 기준 3일", "7일"]},
     "composite": {"parts": {"right": 2, "short": 1}},
     "fact_coverage": {"facts": ["환불은 3일 걸린다"]},

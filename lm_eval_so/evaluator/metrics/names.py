@@ -9,6 +9,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "behavior": "lm_eval_so.evaluator.metrics.safety.behavior:BehaviorMatch",
     "bleu": "lm_eval_so.evaluator.metrics.text.bleu:Bleu",
     "char_f1": "lm_eval_so.evaluator.metrics.text.overlap:CharF1",
+    "checklist": "lm_eval_so.evaluator.metrics.judge.checklist:Checklist",
     "choice": "lm_eval_so.evaluator.metrics.text.choice:Choice",
     "chrf": "lm_eval_so.evaluator.metrics.text.chrf:Chrf",
     "citations": "lm_eval_so.evaluator.metrics.structure.citations:Citations",

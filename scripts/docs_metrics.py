@@ -45,7 +45,7 @@ metrics:
 | free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they compare characters and words: a wrong number costs little, a paraphrase much; they gate only if named |
 | in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
 | JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` also checks the order of the calls, unless `order: any` |
-| based on retrieved passages | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
+| based on retrieved passages | `retrieval`, `citations`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
 | in a required form | `length`, `instructions`, `honorific`, `language_match` | |
 | meant to refuse, or to ask back | `refusal`, `behavior`, `toxicity_keyword`, `pii_leak` | as the sample's `behavior` says |
 | to be judged for quality | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | at least one call per row |

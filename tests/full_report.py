@@ -7,12 +7,8 @@ from made_reports import answered, case, report, summary
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import CostSummary
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus, ScoreStatus
-from lm_eval_so.core.records.report import (
-    JudgeCalibration,
-    PanelMember,
-    Slice,
-    SliceFigures,
-)
+from lm_eval_so.core.records.judge_health import JudgeCalibration, PanelMember
+from lm_eval_so.core.records.report import Slice, SliceFigures
 from lm_eval_so.core.records.score import JudgeVote, Score
 
 

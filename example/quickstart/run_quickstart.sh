@@ -11,7 +11,9 @@ fail() { # WHAT FIX
   printf '\nquickstart: %s failed\n  fix: %s\n' "$1" "$2" >&2
   exit 1
 }
-step() { printf '\n== %s\n' "$1"; }
+case "${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}" in ko*) language=ko ;; *) language=en ;; esac
+told() { if [ $language = ko ]; then printf '%s' "$2"; else printf '%s' "$1"; fi; } # ENGLISH KOREAN
+step() { printf '\n== %s\n' "$(told "$1" "$2")"; }
 
 case "$#:${1:-}" in
   0:) if [ -n "${OPENAI_API_KEY:-}" ]; then way=endpoint; else way=recorded; fi ;;
@@ -43,7 +45,7 @@ case $way in
     ;;
 esac
 
-step "1/3 install"
+step "1/3 install" "1/3 설치"
 # shellcheck source=../../scripts/python.sh
 . "$root/scripts/python.sh"
 python=$(find_python) || fail "finding Python" "install Python 3.11 or newer"
@@ -83,46 +85,62 @@ if ! grep -qsx "$stamp" .venv/stamps; then
 fi
 PATH="$PWD/.venv/bin:$PATH"
 
-step "2/3 generate: a FAQ, a question set and two documents to 30 tests"
-lm-eval-so generate >/dev/null || fail "generate" "look at the message above; sources and mapping stand in example/quickstart/lm-eval-so.yaml"
+step "2/3 generate: a FAQ, a question set and two documents to 30 tests" "2/3 generate: FAQ, 질문 세트, 문서 두 개로 테스트 30개 만들기"
+lm-eval-so generate --language $language >/dev/null || fail "generate" "look at the message above; sources and mapping stand in example/quickstart/lm-eval-so.yaml"
 
-step "3/3 ci: answers to 30 questions, their scores, and the verdict against the baseline"
+step "3/3 ci: answers to 30 questions, their scores, and the verdict against the baseline" "3/3 ci: 질문 30개의 답변과 점수, 베이스라인과 비교한 판정"
 case $way in
   recorded)
-    echo "The answers are recorded (example/quickstart/answers): a polite version of a shop's bot is the"
-    echo "baseline, and a casual one is proposed. No model is asked; a question asked again gets the same answer."
+    told "The answers are recorded (example/quickstart/answers): a polite version of a shop's bot is the
+baseline, and a casual one is proposed. No model is asked; a question asked again gets the same answer.
+" "저장해 둔 답변을 씁니다(example/quickstart/answers). 존댓말을 쓰는 쇼핑몰 챗봇이 베이스라인이고, 반말을 섞어 쓰는
+새 버전을 비교합니다. 모델에 묻지 않으므로 같은 질문에는 같은 답변이 나옵니다.
+"
     ;;
-  live) echo "It takes about a minute." ;;
+  live) told "It takes about a minute.
+" "1분쯤 걸립니다.
+" ;;
 esac
 # The first screen of the verdict, on stderr, is the result. In a job of GitHub's, too, this is a try:
 # it judges by the baseline here.
-{ GITHUB_ACTIONS=false lm-eval-so ci "${settings[@]}" >/dev/null; } 2>&1
+{ GITHUB_ACTIONS=false lm-eval-so ci --language $language "${settings[@]}" >/dev/null; } 2>&1
 code=$?
 [ $code -le 1 ] || [ $code -eq 3 ] || fail "ci" "look at the message above; run this again to go on where it stopped"
 
-cat <<EOF
-In a pull request this verdict would exit $code. Look at
-  example/quickstart/reports/report.html      verdict, figures, every case: open it in a browser
-  example/quickstart/reports/report.md        the same as Markdown, as a pull request shows it
-  example/quickstart/reports/report.json      the same for programs; could be the next baseline
-  example/quickstart/runs/$label/run_results.jsonl
-  example/quickstart/dataset/toy_support_qa_v1/test.jsonl
-  example/quickstart/dataset/toy_support_qa_v1/review.html   tests that nobody has reviewed, with their evidence
-EOF
+out=example/quickstart
+told "In a pull request this verdict would exit $code. Look at
+  $out/reports/report.html      verdict, figures, every case: open it in a browser
+  $out/reports/report.md        the same as Markdown, as a pull request shows it
+  $out/reports/report.json      the same for programs; could be the next baseline
+  $out/runs/$label/run_results.jsonl
+  $out/dataset/toy_support_qa_v1/test.jsonl
+  $out/dataset/toy_support_qa_v1/review.html   tests that nobody has reviewed, with their evidence
+" "PR이라면 종료 코드 ${code}로 끝납니다. 확인해 보세요.
+  $out/reports/report.html      판정, 수치, 모든 케이스: 브라우저에서 여세요
+  $out/reports/report.md        같은 내용의 Markdown(PR에 보이는 모습)
+  $out/reports/report.json      프로그램용. 다음 베이스라인으로 쓸 수 있습니다
+  $out/runs/$label/run_results.jsonl
+  $out/dataset/toy_support_qa_v1/test.jsonl
+  $out/dataset/toy_support_qa_v1/review.html   아무도 검토하지 않은 테스트와 근거
+"
 case $way in
   recorded)
-    cat <<EOF
-No model gave these answers: they are recorded. To ask one, run this again
+    told "No model gave these answers: they are recorded. To ask one, run this again
   with --live: a tiny model on this machine, without a key; or
   with OPENAI_API_KEY set (and OPENAI_BASE_URL for another endpoint than OpenAI's): that endpoint.
-EOF
+" "모델이 답한 것이 아니라 저장해 둔 답변입니다. 모델에 물어보려면 다시 실행하세요.
+  --live를 붙이면 키 없이 이 컴퓨터의 아주 작은 모델에 묻습니다.
+  OPENAI_API_KEY(다른 엔드포인트라면 OPENAI_BASE_URL도)를 설정하면 그 엔드포인트에 묻습니다.
+"
     ;;
   live)
-    cat <<EOF
-The answers come from SmolLM2-135M, a tiny model that shows how the pipeline works and nothing more.
+    told "The answers come from SmolLM2-135M, a tiny model that shows how the pipeline works and nothing more.
 For a real one: export OPENAI_API_KEY (and OPENAI_BASE_URL for another endpoint), or set
 backend in example/quickstart/lm-eval-so.yaml, and run this again.
-EOF
+" "SmolLM2-135M이라는 아주 작은 모델의 답변입니다. 파이프라인이 어떻게 도는지 보여 줄 뿐입니다.
+실제 모델을 쓰려면 OPENAI_API_KEY(다른 엔드포인트라면 OPENAI_BASE_URL도)를 설정하거나
+example/quickstart/lm-eval-so.yaml의 backend를 바꾸고 다시 실행하세요.
+"
     ;;
 esac
 exit 0

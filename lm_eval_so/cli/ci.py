@@ -100,9 +100,10 @@ def _measure(
     rules = find_rules(session.config, around, baseline=options.baseline)
     session = session.under(rules.config) if rules else session
     config = session.config
-    plan = stage.make_plan(config, around, options, session.progress.listen, rules)
+    tell = session.resources().listener
+    plan = stage.make_plan(config, around, options, tell, rules)
     for told in tell_gate(config):
-        session.progress.listen(told)
+        tell(told)
     if options.dry_run:
         return _tell_plan(session, plan, stage.foretell(config, session.resources(), plan, around))
     again = None  # in the Action its next run is
@@ -125,7 +126,7 @@ def _tell_plan(session: "Session", plan: "Plan", comment: str | None) -> int:
 
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
     for told in tell_further(session.config, planned.planned):
-        session.progress.listen(told)
+        session.resources().listener(told)
     gate = AllStages.plan(
         session.config,
         session.resources().listener,

@@ -284,11 +284,9 @@ def _at(column: Sequence[str | None] | None, row: int) -> str | None:
 
 def texts_of(report: EvaluationReport) -> Texts:
     """Return the texts of a report's rows."""
-    kept = report.experiment.evaluator_config.get("report")
-    are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
     return Texts(
         columns=report.samples,
-        answers=None if are_digests else report.samples.answers,
+        answers=report.answer_texts,
         scores={
             (case.sample_id, case.repeat, score.metric): score
             for case in report.errors

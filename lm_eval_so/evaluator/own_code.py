@@ -7,7 +7,7 @@ from typing import Any
 
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import program_of
-from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.errors import InputError, Where
 from lm_eval_so.evaluator.metrics.base import metrics
@@ -15,6 +15,7 @@ from lm_eval_so.evaluator.metrics.base import metrics
 _CLASS = re.compile(r"[\w.]+:\w+")
 _NAMING = frozenset({"name", "metric"})
 """Keys of a metric's parameters that may name a metric inside of it."""
+_PYTHON = "python "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +48,30 @@ def find_own_code(config: Config) -> Iterator[OwnCode]:
     for number, metric in enumerate(config.metrics):
         if metrics.is_own_code(metric.name):
             yield OwnCode(what=metric.name, where=config.where("metrics", number, "name"))
-        at = ("metrics", number, "params")
-        yield from _inner(metric.params, at, config)
+        named = {"name": metric.name, "params": metric.params}
+        for what, path in _inner(named, ("metrics", number)):
+            if path[2:] != ("name",):
+                yield OwnCode(what=what, where=config.where(*path))
 
 
-def _inner(value: Any, path: Path_, config: Config) -> Iterator[OwnCode]:
-    """Yield the classes that parameters name, as those of a metric over turns."""
+def functions_of(metric: MetricSection) -> Iterator[str]:
+    """Yield the functions of `python` metrics, of this one or inside of it, as the config writes them."""
+    for what, _ in _inner({"name": metric.name, "params": metric.params}, ()):
+        if what.startswith(_PYTHON):
+            yield what.removeprefix(_PYTHON)
+
+
+def _inner(value: Any, path: Path_) -> Iterator[tuple[str, Path_]]:
+    """Yield the classes and functions that parameters name, as those of a metric over turns."""
     if isinstance(value, str):
         is_name = path[-1] in _NAMING and _CLASS.fullmatch(value)
         if is_name and metrics.is_own_code(value):
-            yield OwnCode(what=value, where=config.where(*path))
+            yield value, path
     elif isinstance(value, Mapping | list):
+        if isinstance(value, Mapping) and any(value.get(key) == "python" for key in _NAMING):
+            params = value.get("params")
+            target = params.get("target") if isinstance(params, Mapping) else None
+            yield f"{_PYTHON}{target}", (*path, "params", "target")
         inner = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, each in inner:
-            yield from _inner(each, (*path, key), config)
+            yield from _inner(each, (*path, key))

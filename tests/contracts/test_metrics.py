@@ -22,6 +22,7 @@ GROUNDED = """{"claims":[{"quote":"영업일 기준 3일","claim":"환불은 3�
 "verdicts":[{"number":1,"reason":"r","evidence":"3일","verdict":"supported"}]}"""
 SAID: Mapping[str, str] = {
     "answer_relevancy": '{"reason":"r","evidence":["3일"],"label":"full"}',
+    "checklist": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"yes"}]}',
     "context_precision": '{"reason":"r","evidence":["3일"],"label":"relevant"}',
     "context_recall": GROUNDED,
     "fact_coverage": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"stated"}]}',
@@ -43,6 +44,10 @@ CHANGED = Relation(base="contract-0", type="typo", expect="same")
 CASES: Mapping[str, MetricCase] = {
     "composite": MetricCase(parts={"right": 1.0, "short": 0.5}),
     "datetime_match": MetricCase(expected="2026-03-02", answer="2026년 3월 2일에 됩니다."),
+    "citations": MetricCase(
+        answer="환불은 영업일 기준 3일 안에 됩니다 [1].",
+        context=("환불은 영업일 기준 3일 안에 됩니다.",),
+    ),
     "context_precision": RAG,
     "context_recall": RAG,
     "conversation": PLAYED,
@@ -56,6 +61,7 @@ CASES: Mapping[str, MetricCase] = {
     "turns": PLAYED,
 }
 PARAMS: Mapping[str, dict[str, Any]] = {
+    "checklist": {"criteria": ["Does it name the number of days?"]},
     "choice": {"options": ["영업일 기준 3일", "7일"]},
     "composite": {"parts": {"right": 2, "short": 1}},
     "fact_coverage": {"facts": ["환불은 3일 걸린다"]},
@@ -69,6 +75,7 @@ PARAMS: Mapping[str, dict[str, Any]] = {
     "llm_judge": {"rubric": "The answer is right.", "labels": ["good", "bad"]},
     "llm_scale": {"anchors": ["wrong", "mostly wrong", "half right", "mostly right", "right"]},
     "pairwise": {"baseline_answer": "일주일 걸립니다."},
+    "python": {"target": "operator:is_not"},
     "regex": {"pattern": "3일"},
     "retrieval": {"gold_ids": ["문서1"]},
     "tool_call": {"calls": [{"name": "search", "arguments": {"말": "환불"}}]},

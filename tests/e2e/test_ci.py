@@ -190,7 +190,7 @@ def test_ci__stopped_before_anything_is_asked_is_told(place: Checkout) -> None:
     assert done.returncode == 130, done.stderr
     assert place.outputs()["verdict"] == "error"
     [body] = place.hub.bodies(7).values()
-    assert "### ⚠️ 측정하지 못함: interrupted · shop\n" in body
+    assert "### ⚠️ 측정하지 못함: 중단되었습니다 · shop\n" in body
 
 
 STOPPER = """
@@ -294,7 +294,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     [body] = place.hub.bodies(7).values()
     last = "커밋의 이전 결과: 판단 보류."
     for text in (body, summary.read_text(encoding="utf-8")):
-        assert "### ⚠️ 측정하지 못함: the endpoint refused the key" in text
+        assert "### ⚠️ 측정하지 못함: 엔드포인트가 키를 거부했습니다" in text
         assert "`@octocat`" in text
         assert f"`{place.hub_head[:7]}` {last}" in text
         assert KEY not in text
@@ -308,9 +308,9 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     assert failed.returncode == 3, failed.stderr
     [body] = place.hub.bodies(7).values()
     first, told = body.split("\n\n")[:2]
-    assert "\n### ⚠️ 측정하지 못함: 39 of 40 rows have no answer" in first
+    assert "\n### ⚠️ 측정하지 못함: 답변 40건 중 39건을 받지 못했습니다" in first
     assert first.endswith(" · 답변이 있던 케이스 39개에 이번에는 답변이 없습니다 · shop")
-    assert told.startswith("측정하지 못했습니다: 39 of 40 rows have no answer")
+    assert told.startswith("측정하지 못했습니다: 답변 40건 중 39건을 받지 못했습니다")
     assert last in body
     report = place.folder / "lm-eval-so-report"
     assert told.partition(" [")[0] in (report / "report.md").read_text(encoding="utf-8")
@@ -343,7 +343,7 @@ def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
     assert len([json.loads(line)["response"]["text"] for line in lines]) == 4
     assert json.loads((report / "run/run.json").read_text(encoding="utf-8"))["state"] != "complete"
     [body] = place.hub.bodies(7).values()
-    assert "### ⚠️ 측정하지 못함: interrupted" in body
+    assert "### ⚠️ 측정하지 못함: 중단되었습니다" in body
     assert place.outputs()["verdict"] == "error"
 
 

@@ -37,7 +37,7 @@ def test_ci__a_baseline_that_a_run_of_main_stored(place: Checkout) -> None:
     assert (outputs["verdict"], outputs["baseline_source"]) == ("inconclusive", "artifact")
     commit = git("rev-parse", "main~2", cwd=place.folder)[:7]
     assert f"report.json of lm-eval-so-shop at {commit}, 2 commits before the base" in done.stderr
-    told = f"베이스보다 커밋 2개 앞선 {commit}의 아티팩트입니다"
+    told = f"베이스 커밋보다 커밋 2개 이전인 {commit}의 아티팩트입니다"
     [body] = place.hub.bodies(7).values()
     for text in (body, (there.folder / "lm-eval-so-report/report.md").read_text("utf-8")):
         assert told in text

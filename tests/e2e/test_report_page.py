@@ -50,7 +50,9 @@ Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text)
 AXE_RUN = """axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
   violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(" | ")}`))"""
-CUT = """[...document.querySelectorAll("#list .row")].filter((row) => row.scrollWidth > row.clientWidth).length"""
+WIDER = """[Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth),
+  [...document.querySelectorAll("#list .row")].filter((row) => row.scrollWidth > row.clientWidth).length]"""
+"""By how much the page is wider than the screen, and how many rows are wider than the list."""
 OPEN = """[...document.querySelectorAll("#list .row")].filter((row) => row.childElementCount > 1)
   .map((row) => row.querySelector(".id").textContent)"""
 ROWS = """[...document.querySelectorAll("#list .row > h3 > button")]
@@ -64,6 +66,7 @@ PIECES = """[...document.querySelectorAll("#list .row")].map((row) => [...row.qu
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("chromium")) as made:
+        made.ask("Network.enable")
         yield made
 
 
@@ -94,6 +97,8 @@ def quiet(chromium: Browser) -> bool:
     """Return whether nothing was executed, asked for or refused."""
     logged = [e["params"]["entry"] for e in chromium.events if e["method"] == "Log.entryAdded"]
     noisy = [each for each in logged if each["source"] in {"security", "network", "javascript"}]
+    asked = [e for e in chromium.events if e["method"] == "Network.requestWillBeSent"]
+    noisy += [e for e in asked if e["params"]["documentURL"] != e["params"]["request"]["url"]]
     return not noisy and chromium.run("[told.length, window.owned ?? 0]") == [0, 0]
 
 
@@ -120,8 +125,7 @@ def test_page__every_story_fits_every_screen_and_everyone_can_use_it(
         assert quiet(chromium)
     for width in WIDTHS:
         chromium.look(width)
-        assert chromium.run("document.documentElement.scrollWidth - innerWidth") <= 0, width
-        assert chromium.run(CUT) == 0, width
+        assert chromium.run(WIDER) == [0, 0], width
 
 
 def _picture(chromium: Browser, file: Path) -> None:
@@ -173,6 +177,8 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
         ["Wrong in both", "promo-011", "0/1"],
     ]
     chromium.run("document.querySelector('#cases').scrollIntoView()")
+    languages = "[...document.querySelectorAll('#language option')].map((each) => each.textContent)"
+    assert chromium.run(languages) == ["Any language", "English", "Korean"]
     chromium.click("[data-view=same]")
     assert len(chromium.run(ROWS)) == 52
     chromium.run(
@@ -317,6 +323,9 @@ def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path) -> No
     chromium.run(click.format("'.pick'"))
     strangers = "img, iframe, object, embed, link, a[href^='javascript']"
     assert chromium.run(f"document.querySelectorAll({json.dumps(strangers)}).length") == 0
+    for width in WIDTHS:
+        chromium.look(width)
+        assert chromium.run(WIDER) == [0, 0], width
     assert quiet(chromium)
 
 

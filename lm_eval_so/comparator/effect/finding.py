@@ -10,7 +10,8 @@ from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
-from lm_eval_so.core.records.report import JudgeCalibration, MetricSummary
+from lm_eval_so.core.records.judge_health import JudgeCalibration
+from lm_eval_so.core.records.report import MetricSummary
 
 DEFAULT_MARGIN = 0.05
 """Margin of right-or-wrong metrics."""

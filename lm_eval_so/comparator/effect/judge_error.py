@@ -7,7 +7,8 @@ from lm_eval_so.comparator.effect.finding import Finding, Limits, Shape
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import CorrectedChange, Reason
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
+from lm_eval_so.core.records.judge_health import JudgeCalibration
+from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.stats.bounded import Estimate
 from lm_eval_so.core.stats.diagnostic import (
     LOW_J,

@@ -8,7 +8,7 @@ from types import UnionType
 from lm_eval_so.core.asking.answer.outcome import Answers, Row, with_known_finish
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys
-from lm_eval_so.core.asking.endpoint.admission import FREE, Gate, Pass
+from lm_eval_so.core.asking.endpoint.admission import FREE, Gate, Pass, Slot
 from lm_eval_so.core.asking.proof import Proof, prove
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, RetryDecision, Tried, chance_of, decide
@@ -89,6 +89,8 @@ class LiveAsker:
         """Attempts sent so far."""
         self.adaptations: list[str] = []
         """Changes of all requests because the endpoint refused something."""
+        self.notes: list[str] = []
+        """Advice on the settings, from how the endpoint was found to answer."""
         self.key_of = key_of or RequestKeys(fingerprint="", reach="")
         offline = self.backend.capabilities.offline
         self.proof = Proof(target.name, where=target.where, is_given=offline)
@@ -178,31 +180,31 @@ class LiveAsker:
     async def _ask(self, row: Row) -> Answer:
         async with self.limiter.slot() as slot:
             while True:
-                found = await self._try(row)
+                found = await self._try(row, slot)
                 if isinstance(found, Answer):
                     return found
                 if found.wait_s is None:
                     return self.answers.of_error(found.error, row, now=self._clock())
                 row.retries.append(found.retry)
-                slot.lend()
+                slot.wait()
                 await self._resources.pause(found.wait_s)
                 since = self._clock()
                 await slot.keep()
                 row.give(self._clock() - since)
 
-    async def _try(self, row: Row) -> Answer | RetryDecision:
+    async def _try(self, row: Row, slot: Slot) -> Answer | RetryDecision:
         """Make one attempt, as soon as it may be made."""
         self._refuse_if_over()
         held = FREE if self._gate.is_free() else await self._enter(row)
         answer = None
         try:
-            response = await self._send(row)
+            response = await self._send(row, slot)
             now = self._clock()
-            self._endpoint.answered(sent_at=row.sent_at, now=now)
+            self._endpoint.answered(slot, now=now)
             answer = self.answers.of_response(response, row, now=now)
             return answer
         except BackendError as error:
-            return self._after(error, row, is_probe=held.is_probe)
+            return self._after(error, row, slot, is_probe=held.is_probe)
         finally:
             if held is not FREE:
                 self._gate.leave(held, answer)
@@ -218,7 +220,7 @@ class LiveAsker:
         row.give(self._clock() - since)  # it was us who let it wait
         return held
 
-    async def _send(self, row: Row) -> ChatResponse:
+    async def _send(self, row: Row, slot: Slot) -> ChatResponse:
         policy, now = self._target.policy, self._clock()
         row.sent_at, row.wall = now, self._wall()
         if row.queue_ms is None:
@@ -231,6 +233,7 @@ class LiveAsker:
             idempotency_key=row.key,
         )
         self.requests += 1
+        slot.sends(now)
         budget, left_s = self._resources.budget, row.deadline - now
         most_s = min(policy.timeout_s, left_s)
         cut_s = budget.cut_s() if budget.is_limited else most_s
@@ -241,17 +244,19 @@ class LiveAsker:
                 raise budget.out_of_time() from None
             raise _too_late(policy, left_s=left_s) from None
 
-    def _after(self, error: BackendError, row: Row, *, is_probe: bool) -> RetryDecision:
+    def _after(self, error: BackendError, row: Row, slot: Slot, *, is_probe: bool) -> RetryDecision:
         """Tell the endpoint of a failed attempt, and decide what follows.
 
         Raises:
             LMEvalError: If asking on would only cost time or money.
         """
         now = self._clock()
-        told = self._endpoint.failed(error, row.name, sent_at=row.sent_at, now=now, probe=is_probe)
+        told = self._endpoint.failed(error, row.name, slot, now=now, probe=is_probe)
         if told and now - self._noticed_at >= _NOTICE_EVERY_S:
             self._noticed_at = now
             self._resources.listener(Noticed(stage=self._target.stage, text=told))
+        if self.limiter.wants_pace and not self.notes:
+            self._advise_pace()
         tried = Tried(
             error=error,
             earlier=row.retries,
@@ -273,6 +278,13 @@ class LiveAsker:
         if self._end is not None:
             self._untold = None
             raise self._end
+
+    def _advise_pace(self) -> None:
+        text = f"{self._target.name} refuses requests even where only 1 or 2 are under way"
+        verb = "lower" if self._endpoint.pace.is_set else "set"
+        hint = f"{verb} run.max_requests_per_s to what the account allows"
+        self.notes.append(f"{text}: {hint}")
+        self._resources.listener(Warned(stage=self._target.stage, text=text, hint=hint))
 
     def _adapted(self, text: str) -> None:
         self.adaptations.append(text)

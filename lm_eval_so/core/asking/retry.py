@@ -12,9 +12,9 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, LMEvalError
 
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
-_FIRST_REFUSED_S, _LONGEST_REFUSED_S = 0.125, 8.0
-"""The limiter takes the load off, not the wait: it is short, so that a refusal without a reason
-costs little, and in the usual time of a row there is room for some 50 tries."""
+_REFUSED_S, _LONGEST_REFUSED_S = 0.125, 4.0
+"""The limiter takes the load off, not the wait, which grows by this with each refusal. It is short, so
+that a refusal without a reason costs little, and a row has time for some 90 tries."""
 _FIRST_OF_SERVICE_S, _LONGEST_OF_SERVICE_S = 1.0, 30.0
 _ONCE = frozenset({ErrorKind.BAD_RESPONSE, ErrorKind.SUBPROCESS})
 """Kinds that get one more attempt at most."""
@@ -208,16 +208,15 @@ def asks_too_much(error: BackendError, policy: Policy) -> bool:
 
 def _wait_s(error: BackendError, nth: int, chance: float) -> float:
     is_refused = error.kind is ErrorKind.RATE_LIMIT
-    first, longest = _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S
-    if is_refused:
-        first, longest = _FIRST_REFUSED_S, _LONGEST_REFUSED_S
     jitter = 0.5 + 0.5 * chance  # keeps rows that failed together from coming back together
     asked = error.retry_after_s
-    if asked is None:
-        return float(min(longest, first * 2 ** min(nth - 1, 30)) * jitter)
-    wait = asked + min(1.0, 0.1 * asked) * chance
-    # who says "at once" and goes on refusing is not asked without a pause
-    return max(wait, first * jitter) if is_refused and nth > 1 else wait
+    if asked is not None:
+        wait = asked + min(1.0, 0.1 * asked) * chance
+        # who says "at once" and goes on refusing is not asked without a pause
+        return max(wait, _REFUSED_S * jitter) if is_refused and nth > 1 else wait
+    if is_refused:
+        return min(_LONGEST_REFUSED_S, _REFUSED_S * nth) * jitter
+    return float(min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(nth - 1, 30)) * jitter)
 
 
 def _cannot_measure(what: str, hint: str, cause: BackendError) -> CannotMeasure:

@@ -44,3 +44,8 @@ def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
 def shown_number(value: float | None) -> str:
     """Return a figure for people at a prompt; – if there is none."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def shown_span(found: tuple[float, float] | None) -> str:
+    """Return an interval for people at a prompt; – if there is none."""
+    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"

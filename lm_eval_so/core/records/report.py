@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.record import html_table, record, short_text, shown_number
+from lm_eval_so.core.records.judge_health import JudgeCalibration, PanelMember
+from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
@@ -40,6 +41,16 @@ class Acceptance:
     """Codes of the objections that were overridden."""
     previous: ReplacedBaseline | None = None
     """The baseline before; null if there was none, or if it could not be read."""
+
+
+@record
+class PartFigures:
+    """One named part of a metric, as a criterion of a checklist."""
+
+    n: int
+    """Rows in which it was decided."""
+    rate: float | None
+    """Share of these in which it was met, 0 … 1."""
 
 
 @record
@@ -86,6 +97,8 @@ class MetricSummary:
     max: float | None = None
     units: Mapping[str, int] = field(default_factory=dict)
     """Scored rows by unit of the text, as char or morph:mecab-ko."""
+    parts: Mapping[str, PartFigures] = field(default_factory=dict)
+    """Named parts that the metric decides one by one, at most 50, by name."""
     corpus_score: float | None = None
     """Metric of all rows together, if it differs from the mean, as for bleu."""
     signature: str | None = None
@@ -146,46 +159,6 @@ class Case:
 
 
 @record
-class JudgeCalibration:
-    """Agreement of a judge with people, from its calibration.json."""
-
-    state: Literal["ok", "none", "stale", "small"] = "none"
-    """none: not measured; stale: measured for another judge or rubric; small: fewer than 30 answers
-    that people call good, or that they call bad. Only an ok calibration is used."""
-    n: int | None = None
-    """Answers labelled by people and by the judge; all figures are null unless ok or small."""
-    positives: int | None = None
-    """Labelled answers that people call good."""
-    negatives: int | None = None
-    kappa: float | None = None
-    """Cohen's κ of people and judge."""
-    se: float | None = None
-    """Sensitivity: share of the good answers that the judge calls good."""
-    sp: float | None = None
-    """Specificity: share of the bad answers that the judge calls bad."""
-    j: float | None = None
-    """Youden's J = se + sp − 1: how much of a true difference the judge shows."""
-    j_error: float | None = None
-    """Standard error of j; null in reports of old releases, whose j counts as exact."""
-    date: str | None = None
-    """Date of the calibration."""
-    drift: float | None = None
-    """Total variation distance between the judge's labels in this run and in the run of the
-    calibration: half the sum of the differences in share, 0 … 1; null if not known."""
-
-
-@record
-class PanelMember:
-    """One judge of a panel."""
-
-    model: str | None
-    votes: int
-    """Usable votes."""
-    differs: float | None
-    """Share of the votes that differ from the panel's decision; null without decisions."""
-
-
-@record
 class JudgeHealth:
     """Quality of a judge as an instrument."""
 
@@ -210,6 +183,10 @@ class JudgeHealth:
     """Share of winning answers in pairs that were shown first; 0.5 is unbiased."""
     longer_won_share: float | None = None
     """Share of decided pairs of different length that the longer answer won."""
+    unquoted_share: float | None = None
+    """Share of the supported claims whose evidence is not in the context; null without any."""
+    claimless_share: float | None = None
+    """Share of the rows without a claim though the answer says something; null if none are listed."""
     alpha: float | None = None
     """Krippendorff's α of a panel; null for one judge, or if all votes are the same."""
     per_judge: tuple[PanelMember, ...] = ()
@@ -368,7 +345,7 @@ class EvaluationReport:
 
     def _repr_html_(self) -> str:
         rows = (
-            (name, shown_number(each.mean), _span(each.ci95), str(each.sample_count))
+            (name, shown_number(each.mean), shown_span(each.ci95), str(each.sample_count))
             for name, each in self.metrics.items()
         )
         return html_table(self._caption, ("metric", "mean", "95% interval", "n"), rows)
@@ -376,6 +353,13 @@ class EvaluationReport:
     @property
     def _caption(self) -> str:
         return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
+
+    @property
+    def answer_texts(self) -> tuple[str | None, ...] | None:
+        """Answers of the rows; None if the report keeps none, or only their digests."""
+        kept = self.experiment.evaluator_config.get("report")
+        are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
+        return None if are_digests else self.samples.answers
 
     def without_texts(self) -> Self:
         """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
@@ -390,7 +374,3 @@ class EvaluationReport:
         )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)
-
-
-def _span(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.3f} … {found[1]:.3f}"

@@ -224,6 +224,8 @@ class RunInfo:
     """Rows without a known price."""
     adaptations: tuple[str, ...] = ()
     """Changes of the requests, made because the endpoint refused them."""
+    notes: tuple[str, ...] = ()
+    """Advice on the settings, from how the endpoint was found to answer."""
     limits: tuple[LimitChange, ...] = ()
     """Limit of concurrent requests over time; 500 entries at most."""
     tools: tuple[Mapping[str, JsonValue], ...] = ()

@@ -48,6 +48,8 @@ _JOINT = "; "
 """Joint of two messages, as of two pieces of advice."""
 _OF_SEVERAL = frozenset({"message"})
 """Slots that may hold several messages."""
+_LONGEST_MESSAGE = 600
+_MOST_PARTS = 5
 _KEPT = 1024
 """Most messages whose wording is kept."""
 
@@ -188,17 +190,28 @@ def _reworded(message: str, language: Language, *, quotes: bool = True) -> str |
         language: The other language.
         quotes: Whether a part without a wording is marked as a quotation.
     """
+    if len(message) > _LONGEST_MESSAGE:
+        return None
+    if (whole := _as_one(message, language)) is not None:
+        return whole
+    parts = message.split(_JOINT)
+    if not 1 < len(parts) <= _MOST_PARTS:
+        return None
+    known = [_as_one(part, language) for part in parts]
+    if not any(known):
+        return None
+    told = zip(parts, known, strict=True)
+    return ". ".join(here or (_quoted(part, language) if quotes else part) for part, here in told)
+
+
+def _as_one(message: str, language: Language) -> str | None:
+    """Return a message that is one wording in another language."""
     for code, pieces in _wordings():
         named = _slots(message, pieces)
         if named is not None:
             told = {key: _reworded(each, language) or each for key, each in named.items()}
             return say(code, language, told)
-    first, joint, rest = message.partition(_JOINT)
-    known = [_reworded(each, language, quotes=quotes) for each in (first, rest)] if joint else []
-    if not any(known):
-        return None
-    parts = zip((first, rest), known, strict=True)
-    return ". ".join(told or (_quoted(part, language) if quotes else part) for part, told in parts)
+    return None
 
 
 def _quoted(message: str, language: Language) -> str:

@@ -126,6 +126,7 @@ def make_metric(
         quorum=section.judge.quorum,
         template=section.judge.template,
         baseline=baseline,
+        folder=config.folder,
         read_file=lambda name: config.read_for(section.id, Path(name)),
     )
     metric = kind(params=section.params, metric_id=section.id, env=env)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -66,6 +67,8 @@ class MetricEnv:
     """Local model and version if that embeds; part of the definition."""
     baseline: BaselineAnswers | None = None
     """Answers of the baseline, for pairs; None without a baseline."""
+    folder: Path = field(default_factory=Path)
+    """Folder of the config."""
     read_file: Callable[[str], str | None] = field(default=lambda _: None)
     """Function from a path beside the config to the text; None if there is no file."""
     masks: set[Kind] = field(default_factory=set)

@@ -171,6 +171,8 @@ class Column:
     """Scored rows by the unit of their texts, such as word or character."""
     corpus_counts: list[int] = field(default_factory=list)
     """Sums of the metric's counts, for one score of all rows."""
+    parts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Rows in which a named part was decided, and in which it was met."""
     vacuous: int = 0
     passed: int = 0
     judged: int = 0
@@ -188,6 +190,8 @@ class Column:
             self.verdicts[row] = _PASSED if score.passed else _FAILED
             self.passed += score.passed
             self.judged += 1
+        if score.details:
+            self._count_parts(score.details.get("parts"))
         if score.status is ScoreStatus.SCORED:
             if score.code:
                 self.scored_codes[score.code] += 1
@@ -199,6 +203,12 @@ class Column:
             self.codes[score.code or "unscored"] += 1
             if is_fault(score) and (self.first_unscored is None or row < self.first_unscored[0]):
                 self.first_unscored = (row, score.reason or score.code or "")
+
+    def _count_parts(self, parts: JsonValue) -> None:
+        if isinstance(parts, Mapping):
+            for name, met in parts.items():
+                decided, so_far = self.parts.get(name, (0, 0))
+                self.parts[name] = decided + (met is not None), so_far + (met == 1)
 
     def _look_into(self, details: Mapping[str, JsonValue]) -> None:
         unit, counts = details.get("unit"), details.get("corpus_counts")

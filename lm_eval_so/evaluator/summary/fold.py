@@ -14,6 +14,7 @@ from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import (
     Labels,
     MetricSummary,
+    PartFigures,
     Slice,
     SliceFigures,
 )
@@ -31,6 +32,7 @@ _FEWEST_GROUPS = 10
 _OPEN_KINDS = {MetricKind.RATIO, MetricKind.UNBOUNDED}
 _BUILT_IN = frozenset({"tag", "language", "length", "status"})
 _SMALL = 10
+_MOST_PARTS = 50
 _MOST_NUMBERS = 8
 _LENGTHS = ((50, "≤ 50"), (200, "51–200"))
 _LONGEST = "> 200"
@@ -93,11 +95,22 @@ def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
         p95=percentile(values, 0.95) if is_open else None,
         max=max(values, default=None) if is_open else None,
         units=dict(sorted(column.units.items())),
+        parts=_part_figures(column),
         corpus_score=corpus.value if corpus else None,
         signature=corpus.signature if corpus else None,
         fingerprint=bound.fingerprint,
         definition=bound.definition(),
     )
+
+
+def _part_figures(column: Column) -> dict[str, PartFigures]:
+    """Return the rate of each part, of very many those that most rows have."""
+    most = {*sorted(column.parts, key=lambda name: -column.parts[name][0])[:_MOST_PARTS]}
+    return {
+        name: PartFigures(n=decided, rate=met / decided if decided else None)
+        for name, (decided, met) in column.parts.items()
+        if name in most
+    }
 
 
 def slice_figures(bound: BoundMetric, sheet: Sheet, rows: Sequence[int]) -> SliceFigures:

@@ -9,11 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.costs import CostSummary, LatencySummary, add_costs, add_usage
-from lm_eval_so.core.records.report import (
-    Columns,
-    EvaluationReport,
-    JudgeHealth,
-)
+from lm_eval_so.core.records.report import Columns, EvaluationReport, JudgeHealth
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.evaluator.own_code import find_own_code
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered

@@ -57,7 +57,7 @@ def mask_report(
 
 
 def shown_summary(summary: MetricSummary, config: Config) -> MetricSummary:
-    """Return a summary whose definition has parameters as the config writes them.
+    """Return a summary whose definition and parts have parameters as the config writes them.
 
     The fingerprint stays that of their values: only equal values measure the same.
     """
@@ -65,7 +65,9 @@ def shown_summary(summary: MetricSummary, config: Config) -> MetricSummary:
         key: value if key in _JUDGES else written_value(value, config, "params")
         for key, value in summary.definition.items()
     }
-    return replace(summary, definition=shown)
+    written = params_written(config) if summary.parts else {}
+    parts = {text_as_written(name, written): each for name, each in summary.parts.items()}
+    return replace(summary, definition=shown, parts=parts)
 
 
 def shown_case(case: Case, config: Config) -> Case:

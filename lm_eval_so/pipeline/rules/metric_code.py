@@ -2,7 +2,8 @@
 
 A metric's `version` tells the same at a desk, where its author raises it. Nobody need do so to be judged
 less strictly, so on a pull request the code itself counts: the file of the class, those of the classes
-that it derives from, and files that the options of a judge name. What these import is not looked at.
+that it derives from, that of the function of `python`, and files that the options of a judge name. What
+these import is not looked at.
 """
 
 import inspect
@@ -20,6 +21,7 @@ from lm_eval_so.core.config.places import ReadFile, read_if_there
 from lm_eval_so.core.hashing import digest, digest_bytes
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.evaluator.metrics.base import metrics
+from lm_eval_so.evaluator.own_code import functions_of
 
 _LONGEST_NAME = 200
 
@@ -80,7 +82,8 @@ def _files(section: MetricSection, folder: Path) -> Iterator[Path]:
         if not backends.is_builtin(judge.name):
             kinds += backends.resolve(judge.name).__mro__
     of_judges = (name for judge in section.judges for name in _names(judge.options))
-    for file in (*_files_of(kinds), *(folder.absolute() / name for name in of_judges)):
+    named = (*of_judges, *(name for each in functions_of(section) for name in _names(each)))
+    for file in (*_files_of(kinds), *(folder.absolute() / name for name in named)):
         if place is not None and file.is_relative_to(place.top.absolute()) and file.is_file():
             yield file
 

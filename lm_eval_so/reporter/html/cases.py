@@ -33,6 +33,8 @@ _LARGEST_TEXT = 24_000
 """Bytes of a text as JSON; a longer one is cut once more."""
 _MOST_MISSES = 50
 """Cases that may be too large for what is left of the budget before the others are left out, too."""
+_NOT_KEPT: Final = -2
+"""Place of an answer that was given and is not in the report."""
 _EXACT: Final = 1e15
 _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
@@ -102,7 +104,7 @@ def case_list(
         budget: Largest size in bytes.
     """
     entries = _Entries(report, comparison, style)
-    order = entries.order()
+    heads, order = entries.heads(), entries.order()
     limit = None if style.cases is ReportCases.ALL else budget
     kept = _within(entries, order, limit)
     columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
@@ -111,7 +113,7 @@ def case_list(
         **{key: [entry[key] for entry in columns] for key in _COLUMNS},
         "more": {str(n): e["more"] for n, e in enumerate(columns) if e["more"]},
         "first": [places[each] for each in order[: entries.telling] if each in places],
-        **entries.heads(),
+        **heads,
     }
     pairs = [f"{_json(key)}:{_json(value)}" for key, value in data.items()]
     text = f'{{{",".join(pairs)},"texts":[{",".join(entries.texts.encoded)}]}}'
@@ -188,7 +190,9 @@ class _Entries:
         known = {*telling}
         first = [each for each in ranked if each in known]
         others = [each for each in self.states if each not in known]
-        others.sort(key=lambda each: blake2b(each.encode("utf-8", "replace")).digest())
+        others.sort(
+            key=lambda each: blake2b(each.encode("utf-8", "replace"), digest_size=8).digest()
+        )
         return [*first, *(each for each in telling if each not in ranked), *others]
 
     def heads(self) -> dict[str, Any]:
@@ -244,8 +248,11 @@ class _Entries:
         columns, place = self._report.samples, self.texts.place
         # a single answer fails with its case, whichever metric says so
         right = False if of == 1 and "failing" in state.views else self._right[row]
+        answer = place(_at(self._report.answer_texts, row))
+        if answer < 0 and is_answer(columns.statuses[row]):
+            answer = _NOT_KEPT
         return [
-            place(_at(columns.answers, row)),
+            answer,
             place(status_name(columns.statuses[row], self._words)),
             -1 if right is None else int(right),
             *(_short(values[row]) for values in columns.scores.values()),

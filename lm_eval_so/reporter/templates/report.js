@@ -9,6 +9,7 @@
   const FIRST = 12; // so that what follows the list stays near while nothing is filtered
   const PAGE = 200;
   const NONE = "(none)";
+  const NO_ANSWER = -1; // any other place below zero: the answer is not in the report
   const IN_DATASET_ORDER = "(dataset)";
   const SELECTS = ["tag", "language", "metric", "status", "sort"];
   const FIELDS = ["view", "q", ...SELECTS, "by", "is", "open"];
@@ -48,7 +49,7 @@
   const icon = (name) => drawn("svg", { class: "ico", viewBox: "0 0 24 24", "aria-hidden": "true" }, drawn("use", { href: `#i-${name}` }));
   const fill = (text, figures) => text.replace(/\{(\w+)\}/g, (slot, name) => figures[name] ?? slot);
   const number = (value) => value.toLocaleString("en");
-  const figure = (value) => value.toLocaleString("en", { maximumSignificantDigits: 3 });
+  const figure = (value) => (Math.abs(value) < 1000 ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : number(Math.round(value)));
 
   // Words that differ, as tests/data/marks.json and html/marks.py have them
 
@@ -245,8 +246,9 @@
   const answers = (n) => {
     const kinds = new Map();
     for (const row of data.rows[n]) {
-      const key = row[0] < 0 ? `status ${row[1]}` : row[0];
-      const one = kinds.get(key) ?? { text: at(row[0]), error: row[0] < 0 ? at(row[1]) : "", n: 0, right: isRight(row) };
+      const key = row[0] === NO_ANSWER ? `status ${row[1]}` : row[0];
+      const shown = row[0] === NO_ANSWER ? say.no_answer : row[0] < 0 ? say.not_kept : at(row[0]);
+      const one = kinds.get(key) ?? { text: at(row[0]), shown, error: row[0] === NO_ANSWER ? at(row[1]) : "", n: 0, right: isRight(row) };
       one.n += 1;
       kinds.set(key, one);
     }
@@ -268,11 +270,11 @@
     const lang = spoken(n);
     const [wasCount, nowCount] = tally(n) ?? [];
     if (told.was === undefined && told.now === undefined) {
-      return kinds.map((each) => side(say.answer, tone(each.right), [each.error, times(each, all)].filter(Boolean).join(" · "), null, [each.text || say.no_answer], lang));
+      return kinds.map((each) => side(say.answer, tone(each.right), [each.error, times(each, all)].filter(Boolean).join(" · "), null, [each.shown], lang));
     }
     const now = told.now >= 0 ? at(told.now) : kinds.find((each) => each.text)?.text ?? "";
     const was = at(told.was ?? -1);
-    const [left, right] = was && now ? marked(was, now) : [[was || "–"], [now || say.no_answer]];
+    const [left, right] = was && now ? marked(was, now) : [[was || "–"], [now || kinds[0].shown]];
     const isBetter = has(n, "better");
     return [
       side(say.baseline, isBetter ? "wrong" : "right", at(told.was_said ?? -1), wasCount, left, lang),
@@ -331,11 +333,12 @@
     const both = told.was !== undefined || told.now !== undefined;
     const [wasCount, nowCount] = told.tally ?? [];
     const titled = (name, counts) => (counts?.[1] ? `${name} (${counts[0]}/${counts[1]})` : name);
-    const now = told.now >= 0 ? at(told.now) : answers(n).find((each) => each.text)?.text ?? "";
+    const kinds = answers(n);
+    const now = told.now >= 0 ? at(told.now) : kinds.find((each) => each.text)?.text ?? kinds[0].shown;
     const blocks = [
       [say.question, at(told.input >= 0 ? told.input : data.input[n])],
       [titled(say.baseline, wasCount), both ? at(told.was ?? -1) : ""],
-      [titled(both ? say.now : say.answer, nowCount), now || say.no_answer],
+      [titled(both ? say.now : say.answer, nowCount), now],
       [say.expected, at(data.expected[n])],
       [say.why, (told.why ?? []).map(([metric, text]) => `${at(metric)}: ${at(text)}`).join("\n")],
       [say.error, at(told.error ?? -1)],
@@ -439,6 +442,14 @@
     if (place < 0) state.by = state.is = "";
     if (part("query").value !== state.q) part("query").value = state.q;
   };
+  const languages = new Intl.DisplayNames(document.documentElement.lang, { type: "language" });
+  const languageName = (code) => {
+    try {
+      return languages.of(code);
+    } catch { // the dataset may call a language anything
+      return code;
+    }
+  };
   const makeFields = () => {
     for (const view of ["all", ...Object.keys(data.view_bits)]) {
       if (!data.id.some((_, n) => has(n, view))) continue;
@@ -448,7 +459,7 @@
     }
     const judged = names.filter((_, metric) => data.best[metric] !== null);
     options("tag", say.any_tag, seen(data.tags.flatMap((tags) => (tags.length ? tags : [-1]))));
-    options("language", say.any_language, seen(data.language));
+    options("language", say.any_language, seen(data.language), languageName);
     options("status", say.any_status, seen(data.rows.flatMap((rows) => rows.map((row) => row[1]))));
     options("metric", say.any_metric, judged, (metric) => fill(say.below, { metric }));
     options("sort", say.by_telling, [IN_DATASET_ORDER, ...names], (metric) => (metric === IN_DATASET_ORDER ? say.by_order : fill(say.by_metric, { metric })));

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.records.report import EvaluationReport, MetricSummary, PartFigures
 from lm_eval_so.core.words.formats import count, interval, percent, score, usd
 from lm_eval_so.reporter.views.view import ABSENT, MetricRow, Words
 
@@ -88,12 +88,20 @@ def _facts(metric: MetricSummary, words: Words) -> Iterator[str]:
         yield words("span", min=score(metric.min), max=score(metric.max))
     if metric.scored_by:
         yield words("scored_by", codes=codes_of(metric.scored_by, words))
+    if metric.parts:
+        yield words("parts", parts=", ".join(map(_part, metric.parts.items())))
     if metric.units:
         yield words("units", units=_counts_of(metric.units))
     if metric.corpus_score is not None:
         yield words("corpus_score", score=score(metric.corpus_score))
     if metric.signature:
         yield words("signature", signature=metric.signature)
+
+
+def _part(named: tuple[str, PartFigures]) -> str:
+    name, figures = named
+    rate = ABSENT if figures.rate is None else percent(figures.rate)
+    return f"{name} {rate} (n={count(figures.n)})"
 
 
 def _counts_of(by_name: Mapping[str, int]) -> str:

@@ -157,6 +157,7 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
         cost_usd=tally.cost_usd,
         unpriced=tally.unpriced,
         adaptations=tuple(dict.fromkeys(text for info in infos for text in info.adaptations)),
+        notes=tuple(dict.fromkeys(text for info in infos for text in info.notes)),
         limits=(),
         shard=None,
         stopped=stopped if missing else None,

@@ -122,6 +122,7 @@ class Recorder:
             cost_usd=tally.cost_usd,
             unpriced=tally.unpriced,
             adaptations=tuple(self.asker.adaptations),
+            notes=tuple(self.asker.notes),
             limits=self.asker.limiter.changes,
             backend=replace(self.head.backend, models_answered=tuple(sorted(tally.models))),
             stopped=stopped,

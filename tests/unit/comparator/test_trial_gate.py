@@ -13,7 +13,7 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.comparator.trial_gate import TrialGate, broken
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
-from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.records.judge_health import JudgeCalibration
 from lm_eval_so.core.stats.trials import Outcome, Pool, Sides, Splitter, Trial
 
 OUTCOMES = {

@@ -12,6 +12,7 @@ from servers.commands import git
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.git import files_of
 from lm_eval_so.core.http.hosts import AllowedHosts
+from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.pipeline.control import (
@@ -513,6 +514,14 @@ def test_control_problems__an_address_that_cannot_be_asked_is_told_early(
         assert problem.where.key == "gate.control_url"
     repo.write(over(OWN, backend={"name": "command"}, gate={"control_url": url}))
     assert not list(control_problems(load_config(repo.file, environ=repo.environ)))
+
+
+def test_decide__outside_of_git_there_is_no_main_to_speak_of(repo: Repo) -> None:
+    repo.write(OWN)
+    nowhere = {"base": None, "why": Reason(code="no_repository")}
+    job = {**repo.environ, "GITHUB_ACTIONS": "true"}
+    assert repo.state(**nowhere, environ=repo.environ) is None
+    assert repo.state(**nowhere, environ=job) == "no_repository"
 
 
 @pytest.mark.parametrize(

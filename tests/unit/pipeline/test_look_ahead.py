@@ -18,7 +18,7 @@ from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.records.judge_health import JudgeCalibration
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.stats.flip_chances import provable_by_flips
 from lm_eval_so.core.stats.groups import grouped_interval

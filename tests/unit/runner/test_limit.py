@@ -41,8 +41,8 @@ async def test_run__finds_what_a_server_bears_at_once(
         info = await run(config, resources())
     assert info.counts == {"ok": count}
     refused = len(server.requests) - count
-    assert 0 < refused <= 20  # most of them at the start, while it is found out
-    assert most - 2 <= info.limits[-1].limit <= most
+    assert 0 < refused <= 40  # most of them at the start, while it is found out
+    assert most - 2 <= info.limits[-1].limit <= most + 4
     assert all(row["status"] == "ok" for row in rows(tmp_path / "runs" / "bot"))
 
 
@@ -50,7 +50,7 @@ async def test_run__refusals_at_random_do_not_slow_it_down(tmp_path: Path):
     write_dataset(tmp_path, 600)
 
     def script(seen: Seen) -> Reply:
-        is_refused = seen.nth == 0 and seen.number % 20 == 7
+        is_refused = seen.number % 5 == 2
         return Reply(status=429) if is_refused else Reply(text="ok", latency_s=0.05)
 
     with ChatServer(script) as server:

@@ -9,13 +9,15 @@ from lm_eval_so.core.asking.cost.budget import Budget
 from lm_eval_so.core.asking.cost.cost_estimate import Bound, bound_of
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.endpoint.circuit_breaker import Breaker, Timing
-from lm_eval_so.core.asking.endpoint.limiter import Limiter
+from lm_eval_so.core.asking.endpoint.limiter import Limiter, Slot
 from lm_eval_so.core.asking.retry import Refusals, is_refusal
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.files import free_files, is_out_of_files
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, ErrorKind
+
+__all__ = ["FREE", "Endpoint", "Endpoints", "Gate", "Pace", "Pass", "Slot"]
 
 _NO_BOUND = Bound(input_tokens=0, output_tokens=0)
 _MINUTE_S = 60.0
@@ -87,49 +89,42 @@ class Endpoint:
         self.timing = timing
         self._has_failed = False
 
-    def answered(self, *, sent_at: float, now: float) -> None:
-        """Take note of an answer.
-
-        Args:
-            sent_at: Time at which the request was sent, monotonic, in seconds.
-            now: Time of the answer.
-        """
-        self.limiter.succeeded(sent_at=sent_at, now=now)
+    def answered(self, slot: Slot, *, now: float) -> None:
+        """Take note of an answer to what was sent in a slot, at a monotonic time in seconds."""
+        slot.answered(now)
         if self._has_failed:
             self._has_failed = False
             self.breaker.answered()
             self.refusals.answered()
 
     def failed(
-        self, error: BackendError, row: tuple[str, int], *, sent_at: float, now: float, probe: bool
+        self, error: BackendError, row: tuple[str, int], slot: Slot, *, now: float, probe: bool
     ) -> str:
         """Take note of a failed attempt, and return a text about the limit for people, or "".
 
         Args:
             error: Error of the attempt.
             row: Sample and repeat.
-            sent_at: Time at which the request was sent, monotonic, in seconds.
-            now: Time of the failure.
+            slot: Slot in which it was sent.
+            now: Monotonic time in seconds.
             probe: Whether the attempt was the breaker's probe.
         """
         if is_out_of_files(error):  # one less under way is one that fits; no fault of the endpoint
             self.limiter.narrow(max(1, self.limiter.limit - 1))
             return ""
         self._has_failed = True
-        told = self._tell_limiter(error, sent_at, now)
+        told = self._tell_limiter(error, slot, now)
         self.breaker.failed(error, row, is_probe=probe)
         return told
 
-    def _tell_limiter(self, error: BackendError, sent_at: float, now: float) -> str:
+    def _tell_limiter(self, error: BackendError, slot: Slot, now: float) -> str:
         if not is_refusal(error):
             is_slow = error.kind is ErrorKind.TIMEOUT and error.http_status is None
             if is_slow or (error.http_status or 0) >= 500:
-                why = "timeout" if is_slow else "server"
-                self.limiter.slowed(sent_at=sent_at, now=now, why=why)
+                slot.failed(now, "timeout" if is_slow else "server")
             return ""
         before = self.limiter.limit
-        why = "busy" if error.http_status == 503 else "rate_limit"
-        self.limiter.refused(sent_at=sent_at, now=now, why=why)
+        slot.failed(now, "busy" if error.http_status == 503 else "rate_limit")
         if self.limiter.limit >= before:
             return ""
         text = f"rate limited: now {self.limiter.limit} at once (was {before})"

@@ -1,50 +1,65 @@
 """The limit of requests under way to one endpoint, found by its answers and refusals.
 
-The limit rises until the endpoint is overloaded, falls by a share, and rises again one by one: AIMD
-(Chiu and Jain, 1989; as in TCP). Four things are our own:
+The limit rises while all goes well, falls when too much is refused, and rises again (AIMD: Chiu and
+Jain, 1989; as in TCP). An endpoint that is overloaded refuses less when it is asked less; one that
+refuses for reasons of its own does not. So each cut is a trial: if the share of failures stays what
+it was, the cut is undone, and that share is held for noise, which cuts nothing from then on.
 
-- A request that waits to be repeated keeps its slot: else fast refusals would free slots for more
-  refusals. Only if refusals are known not to be overload does it lend it to others meanwhile.
-- A refused limit is the ceiling; higher limits are tried rarely, and less often with each refusal.
-- Where answers take long the first limit is higher: it is the same number of requests a second.
-- Refusals that do not fall when the limit falls are not overload (`Overload`), and cut nothing.
+A request that waits to be repeated keeps its slot, else fast refusals would free slots for more
+refusals. Only where they are known for noise it lends the slot to others meanwhile.
 """
 
 import asyncio
-import math
-from collections import defaultdict, deque
+from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from lm_eval_so.core.records.run import LimitChange
 
-_START, _MOST_AT_START = 4, 16
-_START_PER_S = 66.0
-"""Requests a second that are no attack: where answers take long, more may be under way at the start,
-for they come no faster."""
-_CUT_REFUSED, _CUT_SLOWED = 0.7, 0.9
-_DOUBLE, _BY_A_QUARTER, _BY_ONE = 2.0, 1.25, 1.0
-"""Factors of the limit after a round without a cut: at the start; where refusals are no overload;
-else. It rises by one at least."""
+_START, _MOST_AT_START, _START_PER_S = 4, 32, 80.0
+"""Limit of the first requests; then as many as make so many requests a second, no attack on anybody."""
 _BUSY = 0.9
 """Share of the slots that must be taken for an answer to show that the limit holds."""
-_FIRST_HOLD, _LONGEST_HOLD, _LONGEST_HOLD_S = 10, 160, 60.0
-"""Rounds and seconds before it is tried above the ceiling."""
+_BY_CHANCE, _TOLERATED, _CLEAR = 2, 0.03, 0.02
+"""Failures of a round, and the share of its requests, that cut nothing; and the share that hides
+nothing. Twice the noise is always added."""
+_FLOOD, _FLOOD_OF_LIMIT, _LEAST_OF_FLOOD = 0.45, 0.75, 6
+"""Share of a round's requests, share of the limit and number of failures that are no noise."""
+_CUT = 0.9
+_DECIDES, _NOISY = 6, 3
+"""Failures to expect of a trial if they are noise, and failures at which they are."""
+_FADES = 8
+"""Rounds in which noise is forgotten that has ended."""
+_HOLDS, _HOLDS_ANSWERS, _HOLDS_S = 16, 160, 60.0
+"""Rounds, answers and seconds until more than the ceiling is tried: some 3 of 100 are refused then."""
+_LOOKS_BACK = 4
+"""Rounds of one limit that are judged together."""
+_LENDS_FROM = 0.03
+"""Noise from which on slots are lent."""
+_LOW, _OFTEN = 2, 5
+"""Limit at which refusals should end, and cuts to it after which they do not."""
 _MOST_CHANGES = 500
-_REMEMBERED = 100
-"""Changes by which it is known under which limit a request was sent."""
-_FADES_EVERY = 100
-_FADES_TO = 0.9
-"""Fading of counts: requests some 1,000 back count little, since endpoints change."""
-_RECENT = 20
-_FLOOD, _FLOOD_TAKEN_IN = 5.0, 0.7
-"""Recent failures that are a flood, and their weight after they were taken for one."""
-_SUSPECTED, _PROVED = 1.0, 3.0
-"""Standard errors from which on failures are overload: if they were before, if they were not."""
-_LEAST_FAILED = 1.5
-"""Failures without which nothing is judged; a little below 2, as they fade."""
-_STEPS = 8
-"""Limits are told apart in steps of an eighth of an octave, 9 %."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """Requests sent under one limit, and what became of them."""
+
+    sent: int = 0
+    failed: int = 0
+    answered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """State before a cut, to go back to."""
+
+    limit: int
+    share: float
+    """Share of failures that led to the cut."""
+    step: int
+    is_start: bool
 
 
 class Limiter:
@@ -59,32 +74,26 @@ class Limiter:
     def __init__(self, most: int) -> None:
         self.has_lent = asyncio.Event()
         """Set while slots are lent: to use them all, more must ask than the limit allows at once."""
-        self._lent = 0
-        self._most = most
-        self._limit = min(_START, most)
-        self._used = 0
-        self._growth = _DOUBLE
+        self.most = most
+        """Upper bound of requests under way."""
+        self.limit = min(_START, most)
+        """Requests that may be under way now."""
+        self.wants_pace = False
+        """Whether refusals went on where one or two were under way: then the rate is too high."""
+        self._used = self._waiting = self._lent = 0
+        self._round = _Round()
+        self._trial: _Trial | None = None
+        self._noise = 0.0
         self._ceiling: int | None = None
-        self._hold = 1
-        self._answers = 0
-        self._has_answered = False
-        self._last_cut = self._last_growth = float("-inf")
-        self._overload = Overload()
+        self._held, self._since = 0, 0.0
+        self._step = self.limit
+        self._is_start, self._has_answered = True, False
+        self._low_cuts = 0
+        self._why = ""
         self._began: float | None = None
         self._changes: list[LimitChange] = []
-        self._limits: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self._repeats: deque[asyncio.Future[None]] = deque()
         self._new: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be under way now."""
-        return self._limit
-
-    @property
-    def most(self) -> int:
-        """Upper bound of requests under way."""
-        return self._most
 
     @property
     def changes(self) -> tuple[LimitChange, ...]:
@@ -97,123 +106,158 @@ class Limiter:
 
     def narrow(self, most: int) -> None:
         """Lower the upper bound, if `most` is lower."""
-        self._most = min(self._most, most)
-        self._limit = min(self._limit, self._most)
+        self.most = min(self.most, most)
+        self.limit = min(self.limit, self.most)
 
-    def succeeded(self, *, sent_at: float, now: float) -> None:
-        """Take note of an answer.
-
-        A round is as many answers as the limit allows requests: to requests sent since the last
-        cut, while the slots were taken. After a round the limit rises; from the ceiling on only
-        after many.
-
-        Args:
-            sent_at: Time at which the request was sent.
-            now: Time of the answer.
-        """
+    def sends(self, now: float) -> _Round:
+        """Take note of a request, and return the round to which it belongs."""
         if self._began is None:
-            self._begin(sent_at)
-        if sent_at <= self._last_cut or self._limit >= self._most:
+            self._began = now
+            self._set(self.limit, now, "start")
+        self._round.sent += 1
+        return self._round
+
+    def answered(self, of: _Round, *, took_s: float, now: float) -> None:
+        """Take note of an answer to a request of a round, in so many seconds."""
+        if of is not self._round:
             return
-        if not self._has_answered and self._ceiling is None:
-            self._start(now - sent_at, now)
-        if self._used >= _BUSY * self._limit:
-            self._answers += 1
-        if self._answers < self._limit:
-            return
-        if self._ceiling is not None and self._limit >= self._ceiling:
-            held_s = now - max(self._last_cut, self._last_growth)
-            if self._answers < self._limit * self._hold and held_s < _LONGEST_HOLD_S:
-                return
-            if self._limit > self._ceiling:  # what was too much is borne now
-                self._ceiling, self._hold = self._limit, max(1, self._hold // 4)
-        self._answers, self._last_growth = 0, now
-        risen = max(self._limit + 1, int(self._limit * self._growth))
-        self._set(min(self._most, risen), now, "grew")
-        self._grant()
-
-    def refused(self, *, sent_at: float, now: float, why: str = "rate_limit") -> bool:
-        """Take note of a refusal for asking too much, and return whether the limit was cut.
-
-        A request sent before the last cut cannot cut again, so that a burst cuts once.
-
-        Args:
-            sent_at: Time at which the request was sent.
-            now: Time of the refusal.
-            why: Reason, as the change is recorded.
-        """
-        if not self._is_overload(sent_at):
-            return False
-        is_known = self._ceiling is not None and self._limit <= self._ceiling + 1
-        longer = min(_LONGEST_HOLD, max(_FIRST_HOLD, 2 * self._hold))
-        self._hold = longer if is_known else _FIRST_HOLD
-        self._ceiling = max(1, self._limit - 1)
-        self._cut(_CUT_REFUSED, now, why)
-        return True
-
-    def slowed(self, *, sent_at: float, now: float, why: str = "server") -> bool:
-        """Take note of a time-out or an error of the server, and return whether the limit was cut.
-
-        Args:
-            sent_at: Time at which the request was sent.
-            now: Time of the failure.
-            why: Reason, as the change is recorded.
-        """
-        if not self._is_overload(sent_at):
-            return False
-        self._cut(_CUT_SLOWED, now, why)
-        return True
-
-    def _is_overload(self, sent_at: float) -> bool:
-        if self._began is None:
-            self._begin(sent_at)
-        self._overload.failed(self._limit_at(sent_at))
-        if sent_at <= self._last_cut:
-            return False
-        verdict = self._overload.judge(self._limit)
-        if verdict is False:
-            self._ceiling, self._hold, self._growth = None, 1, _BY_A_QUARTER
-        return bool(verdict)
-
-    def _cut(self, factor: float, now: float, why: str) -> None:
-        self._last_cut, self._answers, self._growth = now, 0, _BY_ONE
-        self._set(max(1, int(self._limit * factor)), now, why)
-
-    def _begin(self, sent_at: float) -> None:
-        self._began = sent_at
-        self._set(self._limit, sent_at, "start")
-
-    def _start(self, answer_s: float, now: float) -> None:
-        """Choose the limit to begin with, now that it is known how long an answer takes."""
+        if not self._has_answered and self._is_start:
+            wanted = min(self.most, _MOST_AT_START, int(took_s * _START_PER_S))
+            if wanted > self.limit:
+                self._step = wanted
+                self._set(wanted, now, "grew")
         self._has_answered = True
-        wanted = min(_MOST_AT_START, int(answer_s * _START_PER_S), self._most)
-        if wanted > self._limit:
-            self._set(wanted, now, "grew")
-            self._grant()
+        if self._used >= _BUSY * self.limit:
+            of.answered += 1
+        if of.answered >= self._enough():
+            self._end_round(now)
+
+    def failed(self, of: _Round, *, now: float, why: str) -> None:
+        """Take note of a refusal, a time-out or an error of the server, and of its name."""
+        if of is not self._round:
+            return
+        of.failed += 1
+        self._why = why
+        share = of.failed / of.sent
+        is_flood = of.failed >= max(_LEAST_OF_FLOOD, _FLOOD_OF_LIMIT * self.limit)
+        looks_same = self._trial is not None and self._trial.share / 2 <= share <= _FLOOD
+        if is_flood and share > _FLOOD and self.limit > 1 and self._is_too_much():
+            self._trial, self._noise = None, 0.0
+            # what else is under way is borne; if it is one at most, it may be about to fail, too
+            borne = min(self.limit, self._used - self._waiting) - 1
+            self._ceiling = borne if borne > 1 else None
+            self._cut(max(1, borne), now)
+        elif looks_same and of.failed >= _NOISY and 2 * of.sent >= self.limit:
+            self._end_round(now)
+
+    def _enough(self) -> float:
+        """Return the answers that end a round."""
+        if self._trial is not None:
+            return max(self.limit, _DECIDES * (1 / self._trial.share - 1))
+        return self.limit / 2 if self._is_start and not self._round.failed else self.limit
+
+    def _is_too_much(self) -> bool:
+        of = self._round
+        return of.failed > _BY_CHANCE + of.sent * (2 * self._noise + _TOLERATED)
+
+    def _end_round(self, now: float) -> None:
+        of, trial = self._round, self._trial
+        share = of.failed / of.sent
+        self._trial = None
+        if trial is not None:
+            if of.failed and share >= trial.share / 2:
+                self._undo(trial, share, now)
+                return
+            self._noise = 0.0
+            if not self._is_too_much():
+                self._noise = share
+        self._noise -= max(0.0, self._noise - share) / _FADES
+        is_clear = self._is_start or of.failed <= of.sent * (2 * self._noise + _CLEAR)
+        is_long = of.sent >= _LOOKS_BACK * self.limit
+        if self._is_too_much() or (is_long and not is_clear):
+            self._try_less(share, now)
+        elif is_clear:
+            self._grow(now, is_long=is_long)
+        else:
+            of.answered = 0  # the round goes on until it is clear
+
+    def _try_less(self, share: float, now: float) -> None:
+        if self.limit == 1:
+            self._noise = share
+            self._cut(1, now)
+            return
+        depth = min(share, self._round.failed / self.limit)  # it may have failed twice in one slot
+        self._trial = _Trial(self.limit, depth, self._step, self._is_start)
+        self._ceiling = self.limit - 1
+        self._cut(max(1, int(self.limit * (1 - depth) * _CUT)), now)
+
+    def _cut(self, limit: int, now: float) -> None:
+        self._step, self._is_start = 1, False
+        self._low_cuts = self._low_cuts + 1 if limit <= _LOW else 0
+        self.wants_pace = self.wants_pace or self._low_cuts >= _OFTEN
+        self._begin_round(limit, now, self._why)
+
+    def _undo(self, trial: _Trial, share: float, now: float) -> None:
+        """Go on as before the cut, for it was of no use."""
+        self._noise = (share + trial.share) / 2
+        self._ceiling = None
+        self._step, self._is_start = 2 * trial.step, trial.is_start
+        self._begin_round(min(self.most, trial.limit + trial.step), now, "grew")
+
+    def _grow(self, now: float, *, is_long: bool) -> None:
+        of, limit = self._round, self.limit
+        if limit != self._ceiling:
+            limit += self._step
+            self._step *= 2
+        else:
+            self._held += of.answered
+            is_tried = self._held >= max(_HOLDS_ANSWERS, _HOLDS * limit)
+            if not is_tried and now - self._since < _HOLDS_S:
+                of.answered = 0
+                if is_long:
+                    of.sent = of.failed = 0
+                return
+            self._ceiling, self._step = None, 1
+            limit += 1
+        self._begin_round(min(self.most, self._ceiling or self.most, limit), now, "grew")
+
+    def _begin_round(self, limit: int, now: float, why: str) -> None:
+        self._round, self._held, self._since = _Round(), 0, now
+        self._is_start = self._is_start and limit < self.most
+        self._set(limit, now, why)
 
     def _set(self, limit: int, now: float, why: str) -> None:
         """Change the limit and record it."""
-        if limit == self._limit and self._changes:
-            return
-        self._limit = limit
-        self._limits.append((now, limit))
-        at_s = round(now - (self._began or 0.0), 3)
-        if len(self._changes) == _MOST_CHANGES:
-            del self._changes[1::2]
-        self._changes.append(LimitChange(at_s=at_s, limit=limit, why=why))
+        if limit != self.limit or not self._changes:
+            self.limit = limit
+            if len(self._changes) == _MOST_CHANGES:
+                del self._changes[1::2]
+            at_s = round(now - (self._began or 0.0), 3)
+            self._changes.append(LimitChange(at_s=at_s, limit=limit, why=why))
+        self._grant()
 
-    def _limit_at(self, moment: float) -> int:
-        for since, limit in reversed(self._limits):
-            if since <= moment:
-                return limit
-        return self._limits[0][1]
+    def may_lend(self) -> bool:
+        """Return whether failures are known for noise, so that others may use the place."""
+        return self._noise >= _LENDS_FROM
+
+    def note_wait(self, change: int, *, is_lent: bool) -> None:
+        """Count a slot that is lent or kept during a wait (1), or wanted again (−1)."""
+        if not is_lent:
+            self._waiting += change
+            return
+        self._lent += change
+        (self.has_lent.set if self._lent else self.has_lent.clear)()
 
     async def acquire(self) -> None:
         """Wait for a place under the limit and take it."""
-        if self._used < self._limit and not self._repeats and not self._new:
-            self._take()
+        if self._used < self.limit and not self._repeats and not self._new:
+            self._used += 1
         else:
             await self._wait(self._new)
+
+    async def acquire_again(self) -> None:
+        """Wait for a place like `acquire`, before all requests that have not been sent yet."""
+        await self._wait(self._repeats)
 
     def release(self) -> None:
         """Release a place; requests that wait for a repeat come first."""
@@ -222,28 +266,7 @@ class Limiter:
 
     def is_over(self) -> bool:
         """Return whether the limit fell below the places that are taken."""
-        return self._used > self._limit
-
-    def may_lend(self) -> bool:
-        """Return whether failures are known not to be overload, so that others may use the place."""
-        return not self._overload.is_believed
-
-    def note_lent(self, change: int) -> None:
-        """Count a slot that is lent (1), or wanted back (−1)."""
-        self._lent += change
-        (self.has_lent.set if self._lent else self.has_lent.clear)()
-
-    async def acquire_again(self) -> None:
-        """Wait for a place like `acquire`, before all requests that have not been sent yet."""
-        await self._wait(self._repeats)
-
-    def sends_again(self) -> None:
-        """Take note that a place that was kept is used for another attempt."""
-        self._overload.sent(self._limit)
-
-    def _take(self) -> None:
-        self._used += 1
-        self._overload.sent(self._limit)
+        return self._used > self.limit
 
     async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
         granted = asyncio.get_running_loop().create_future()
@@ -257,10 +280,10 @@ class Limiter:
             raise
 
     def _grant(self) -> None:
-        while self._used < self._limit and (queue := self._repeats or self._new):
+        while self._used < self.limit and (queue := self._repeats or self._new):
             granted = queue.popleft()
             if not granted.done():
-                self._take()
+                self._used += 1
                 granted.set_result(None)
 
 
@@ -269,18 +292,31 @@ class Slot:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._held = self._is_lent = False
+        self._held = self._is_waiting = self._is_lent = False
+        self._round, self._sent_at = _Round(), 0.0
 
     async def __aenter__(self) -> Self:
         await self._limiter.acquire()
         self._held = True
         return self
 
-    def lend(self) -> None:
-        """Lend the slot to others during a wait, if that makes no overload worse."""
-        if self._held and self._limiter.may_lend():
-            self._is_lent = True
-            self._limiter.note_lent(1)
+    def sends(self, now: float) -> None:
+        """Take note that an attempt is sent."""
+        self._round, self._sent_at = self._limiter.sends(now), now
+
+    def answered(self, now: float) -> None:
+        """Take note that the attempt was answered."""
+        self._limiter.answered(self._round, took_s=now - self._sent_at, now=now)
+
+    def failed(self, now: float, why: str) -> None:
+        """Take note that the attempt failed because too much is asked, maybe; `why` is recorded."""
+        self._limiter.failed(self._round, now=now, why=why)
+
+    def wait(self) -> None:
+        """Begin a wait; the slot is lent to others, if that makes no overload worse."""
+        self._is_waiting, self._is_lent = True, self._held and self._limiter.may_lend()
+        self._limiter.note_wait(1, is_lent=self._is_lent)
+        if self._is_lent:
             self._give_back()
 
     async def keep(self) -> None:
@@ -288,15 +324,12 @@ class Slot:
 
         It queues if the slot was lent, or if the limit fell below the slots in use.
         """
+        self._end_wait()
         if self._held and self._limiter.is_over():
             self._give_back()
-        if self._held:
-            self._limiter.sends_again()
-        else:
+        if not self._held:
             await self._limiter.acquire_again()
             self._held = True
-            if self._is_lent:
-                self._end_loan()
 
     async def __aexit__(
         self,
@@ -304,93 +337,15 @@ class Slot:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._is_lent:
-            self._end_loan()
+        self._end_wait()
         if self._held:
             self._give_back()
 
-    def _end_loan(self) -> None:
-        self._is_lent = False
-        self._limiter.note_lent(-1)
+    def _end_wait(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            self._limiter.note_wait(-1, is_lent=self._is_lent)
 
     def _give_back(self) -> None:
         self._held = False
         self._limiter.release()
-
-
-class Overload:
-    """Requests sent and failed by limit: whether they fail because too many are under way.
-
-    An endpoint that is asked too much refuses more the more is under way. One that refuses now and
-    then for reasons of its own refuses as often whatever is under way: to ask less there only costs
-    time. So failures are compared with the limit under which their requests were sent. If the
-    failed requests were sent under higher limits than the others, less would help, and they are
-    called overload. The measure is the distance of the two by chance alone (the rank-sum test of
-    Wilcoxon, 1945, and of Mann and Whitney, 1947, with ties).
-
-    Three things make it hold in practice:
-
-    - A verdict keeps the benefit of the doubt. As long as failures are held for overload, one
-      standard error suffices; once they are not, it takes three.
-    - Only limits up to twice the present one are looked at. That far more is too much says nothing
-      of the present one.
-    - If some 5 of the last 20 requests failed, that is overload whatever the limits say: under a
-      limit that stayed the same there is nothing to compare, and a used-up window refuses all.
-    """
-
-    def __init__(self) -> None:
-        self.is_believed = True
-        """Whether failures are held for overload, as long as nothing else is known."""
-        self._sent: defaultdict[int, float] = defaultdict(float)
-        self._failed: defaultdict[int, float] = defaultdict(float)
-        self._recently_failed = 0.0
-        self._fades_in = _FADES_EVERY
-
-    def sent(self, limit: int) -> None:
-        """Take note that a request is sent under a limit."""
-        self._sent[_step(limit)] += 1
-        self._recently_failed *= 1 - 1 / _RECENT
-        self._fades_in -= 1
-        if self._fades_in == 0:
-            self._fades_in = _FADES_EVERY
-            for counts in (self._sent, self._failed):
-                for step in counts:
-                    counts[step] *= _FADES_TO
-
-    def failed(self, limit: int) -> None:
-        """Take note that a request failed that was sent under a limit."""
-        self._failed[_step(limit)] += 1
-        self._recently_failed += 1
-
-    def judge(self, limit: int) -> bool | None:
-        """Return whether the failures under a limit are overload; None if too little is known."""
-        if self._recently_failed >= _FLOOD:
-            self._recently_failed *= _FLOOD_TAKEN_IN
-            self.is_believed = True
-            return True
-        apart = self._apart(_step(2 * limit))
-        if apart is None:
-            return None
-        self.is_believed = apart > (_SUSPECTED if self.is_believed else _PROVED)
-        return self.is_believed
-
-    def _apart(self, highest: int) -> float | None:
-        """Return the distance of failed requests from all that were sent, in standard errors."""
-        counts = [
-            (self._sent[step], self._failed[step]) for step in sorted(self._sent) if step <= highest
-        ]
-        sent, failed = (sum(column) for column in zip(*counts, strict=True))
-        if failed < _LEAST_FAILED:
-            return None
-        below = rank = ties = 0.0
-        for here, failed_here in counts:
-            rank += failed_here * ((below + here / 2) / sent - 0.5)
-            ties += (here / sent) ** 3
-            below += here
-        share = min(failed / sent, 0.9)  # what is sent last has not all come back
-        spread = failed * (1 - ties) / 12 * (1 - share)
-        return rank / math.sqrt(spread) if spread > 1e-9 else 0.0
-
-
-def _step(limit: int) -> int:
-    return round(_STEPS * math.log2(limit))

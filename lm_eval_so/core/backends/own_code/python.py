@@ -1,50 +1,27 @@
 """The backend of a Python function of the user's own."""
 
 import asyncio
-import importlib
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.own_code.function import Target, Wanted, find_target
 from lm_eval_so.core.backends.own_code.interface import messages_of, response_of, sample_of
-from lm_eval_so.core.hashing import digest_bytes, digest_text
+from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.core.registry import import_file, refuse_own_code
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Problem, Where, refuse
 
 _OFFERED = frozenset({"sample", "params", "session", "tools", "seed"})
-_FORM = "write module:function, or path.py:function"
-_KIND = inspect.Parameter
-_MESSAGES = inspect.Parameter("messages", _KIND.POSITIONAL_ONLY)
+_WANTED = Wanted(
+    key="options.target", first="messages", form="(messages, *, sample, params, session)"
+)
 Done = Callable[[Any, BaseException | None], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A function that was found."""
-
-    function: Callable[..., Any]
-    file: Path | None
-    """The file that it stands in; None if there is none."""
-    is_async: bool
-    named: frozenset[str] | None
-    """Arguments that it takes by name; None: any."""
-    needs: frozenset[str]
-    """Named arguments without a default."""
-
-    def takes(self, name: str) -> bool:
-        """Return whether an argument may be given to it."""
-        return self.named is None or name in self.named
 
 
 class PythonBackend(ChatBackend):
@@ -138,7 +115,7 @@ class PythonBackend(ChatBackend):
     def _found(self) -> Target | Problem:
         if self._target is not None:
             return self._target
-        found = find_target(self.options.target, self.env.folder)
+        found = find_target(self.options.target, self.env.folder, _WANTED)
         if isinstance(found, Target):
             self._target = found
         return found
@@ -158,136 +135,6 @@ def _named(target: Target, request: ChatRequest) -> dict[str, Any]:
         "seed": request.seed,
     }
     return {name: value for name, value in values.items() if target.takes(name)}
-
-
-def find_target(target: str, folder: Path) -> Target | Problem:
-    """Import a function.
-
-    Args:
-        target: Name of the function.
-        folder: Searched before everything else, but only while the module is imported.
-
-    Returns:
-        Function, or the problem with it.
-
-    Raises:
-        ConfigError: If no code of the user's own may run.
-    """
-    module_name, colon, name = target.rpartition(":")
-    if not (colon and module_name and name):
-        return _problem(f'"{target}" names no function', hint=_FORM)
-    refuse_own_code(target)
-    try:
-        with _searched(folder):
-            module = _import(module_name, folder)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
-        return _import_problem(module_name, error, folder)
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        return _problem(f"no function {name} in {_file(module) or module_name}", hint=_FORM)
-    if inspect.isclass(found):
-        hint = "name a function, which may call an object that the module makes"
-        return _problem(f"{target} is a class", hint=hint)
-    return _described(found, module)
-
-
-def _import(name: str, folder: Path) -> ModuleType:
-    if not name.endswith(".py"):
-        return _same(importlib.import_module(name), folder)
-    path = (folder / name).resolve()
-    # a name of its own: two configs may each have a bot.py
-    alias = f"_lm_eval_so_target_{path.stem}_{digest_text(str(path))[:8]}"
-    if alias in sys.modules:
-        return sys.modules[alias]
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    return import_file(path, alias)
-
-
-def _same(module: ModuleType, folder: Path) -> ModuleType:
-    """Return a module, unless another one of its name was loaded before that of the folder."""
-    top, _, rest = module.__name__.partition(".")
-    places = [folder / f"{top}.py", folder / top / "__init__.py"]
-    own = next((place.resolve() for place in places if place.is_file()), None)
-    loaded = _file(sys.modules[top])
-    if own is not None and loaded is not None and loaded.resolve() != own:
-        hint = "" if rest else f"; name it as {top}.py:…"
-        raise ImportError(f"another {top} is loaded already, from {loaded}{hint}")
-    return module
-
-
-@contextmanager
-def _searched(folder: Path) -> Iterator[None]:
-    entry = str(folder.resolve())
-    importlib.invalidate_caches()
-    sys.path.insert(0, entry)
-    try:
-        yield
-    finally:
-        if entry in sys.path:
-            sys.path.remove(entry)
-
-
-def _described(function: Callable[..., Any], module: ModuleType) -> Target | Problem:
-    call = function if inspect.isroutine(function) else type(function).__call__
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some builtins do not tell
-        parameters = [_MESSAGES]
-    if not parameters or parameters[0].kind in {_KIND.KEYWORD_ONLY, _KIND.VAR_KEYWORD}:
-        name = getattr(function, "__name__", type(function).__name__)
-        hint = "take (messages, *, sample, params, session)"
-        return _problem(f"{name} takes no messages", hint=hint)
-    by_name = [p for p in parameters[1:] if p.kind not in {_KIND.VAR_POSITIONAL, _KIND.VAR_KEYWORD}]
-    takes_any = any(p.kind is _KIND.VAR_KEYWORD for p in parameters)
-    return Target(
-        function=function,
-        file=_source(function) or _file(module),
-        is_async=inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call),
-        named=None if takes_any else frozenset(p.name for p in by_name),
-        needs=frozenset(p.name for p in by_name if p.default is inspect.Parameter.empty),
-    )
-
-
-def _source(function: Callable[..., Any]) -> Path | None:
-    """Return the file of a function, below its decorators."""
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(function))
-    except TypeError:  # an object that can be called, a builtin
-        return None
-    return Path(file) if file else None
-
-
-def _file(module: ModuleType) -> Path | None:
-    file = getattr(module, "__file__", None)
-    return Path(file) if isinstance(file, str) else None
-
-
-def _import_problem(name: str, error: BaseException, folder: Path) -> Problem:
-    what = f"{name} cannot be imported: {type(error).__name__}: {error}"
-    hint = f"run python -c 'import …' in {folder} to see why"
-    if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
-        hint = f"it is searched in {folder}, and where Python finds modules"
-    return _problem(f"{what}{_line_of(error)}", hint=hint)
-
-
-def _line_of(error: BaseException) -> str:
-    """Return the line of the user's code that failed, as " (bot.py:3)"; "" if none did."""
-    if isinstance(error, SyntaxError):
-        return ""  # tells its line itself
-    frame, place = error.__traceback__, ""
-    while frame is not None:
-        file = frame.tb_frame.f_code.co_filename
-        if not file.startswith("<") and file != __file__ and "importlib" not in file:
-            place = f" ({Path(file).name}:{frame.tb_lineno})"
-        frame = frame.tb_next
-    return place
-
-
-def _problem(what: str, *, hint: str) -> Problem:
-    return Problem(what=what, where=Where(key="options.target"), hint=hint)
 
 
 class Threads:

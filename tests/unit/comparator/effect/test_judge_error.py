@@ -9,7 +9,7 @@ from factories import make_health, make_report
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
-from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.records.judge_health import JudgeCalibration
 
 GOOD = JudgeCalibration(
     state="ok",

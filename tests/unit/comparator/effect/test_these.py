@@ -11,7 +11,7 @@ from factories import make_report
 
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
-from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.records.judge_health import JudgeCalibration
 from lm_eval_so.errors import ConfigError
 
 THESE = {"claim": "these"}

@@ -9,7 +9,7 @@ from factories import make_report
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.in_language import comparison_in
-from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.records.judge_health import JudgeCalibration
 from lm_eval_so.core.words import texts
 
 UNIT = [0.5 + 0.01 * (i % 30) for i in range(150)]

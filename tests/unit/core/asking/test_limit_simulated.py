@@ -19,49 +19,45 @@ def load() -> ModuleType:
 
 
 simulated = load()
-KINDS = {kind.name: kind for kind in simulated.kinds()}
-STEADY = [name for name in KINDS if "random" not in name and "then" not in name]
-
-
-def asked(name: str, *, rows: int, seed: int) -> tuple[float, float, int]:
-    """Return the share of capacity, the share of refusals, and the rows lost."""
-    outcome = simulated.simulate(KINDS[name], rows=rows, seed=seed)
-    share = simulated.share_of(KINDS[name], outcome, rows)
-    return share, outcome.refused / outcome.requests, outcome.lost
+KINDS = {(kind.name, kind.most, kind.rows): kind for kind in simulated.kinds()}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("name", STEADY)
-def test_limit__uses_what_an_endpoint_bears_and_is_seldom_refused(name: str, seed: int):
-    share, refused, lost = asked(name, rows=2_000, seed=seed)
-    assert share >= 0.85
-    assert refused <= 0.03
-    assert lost == 0
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("percent", [1, 2, 5, 10])
-def test_limit__refusals_at_random_cost_little(percent: int, seed: int):
-    undisturbed, _, _ = asked("refuses nothing", rows=8_000, seed=seed)
-    share, _, lost = asked(f"refuses {percent}% at random", rows=8_000, seed=seed)
-    assert share >= 0.6 * undisturbed
-    assert lost == 0
-
-
-@pytest.mark.parametrize("said", ["", ", says 1 s"])
 @pytest.mark.parametrize(
-    ("name", "least"),
-    [("bears 8 and refuses 5% at random", 0.25), ("bears 32, then 8, then 32", 0.5)],
+    ("name", "most", "rows", "least", "refused"),
+    [
+        ("refuses nothing", 64, 200, 0.55, 0),
+        ("refuses nothing", 64, 2_000, 0.9, 0),
+        ("refuses 5% at random", 64, 500, 0.6, 0.09),
+        ("refuses 20% at random", 16, 600, 0.7, 0.24),
+        ("refuses 20% at random", 64, 1_000, 0.65, 0.24),
+        ("refuses 20% at random, says 1 s", 64, 4_000, 0.65, 0.24),
+        ("bears 1", 64, 200, 0.9, 0.09),
+        ("bears 8", 64, 1_000, 0.85, 0.05),
+        ("bears 8, says 1 s", 64, 1_000, 0.85, 0.05),
+        ("bears 30", 64, 2_000, 0.85, 0.05),
+        ("bears 8 and refuses 5% at random", 64, 2_000, 0.6, 0.14),
+        ("20 a second, 20 at once", 64, 1_500, 0.85, 0.12),
+        ("bears 32, then 8 for 20 s, then 32", 64, 4_000, 0.75, 0.09),
+        ("600 a minute, says how long", 64, 4_000, 0.9, 0.11),
+    ],
 )
-def test_limit__finds_overload_beside_other_refusals_and_follows_changes(
-    name: str, said: str, least: float
+def test_limit__uses_what_an_endpoint_bears_and_is_seldom_refused(
+    name: str, most: int, rows: int, least: float, refused: float, seed: int
 ):
-    share, refused, lost = asked(name + said, rows=8_000, seed=1)
-    assert share >= least
-    assert refused <= 0.10
-    assert lost == 0
+    kind = KINDS[name, most, rows]
+    outcome = simulated.simulate(kind, seed=seed)
+    assert simulated.share_of(kind, outcome) >= least
+    assert outcome.refused / outcome.requests <= refused
+    assert outcome.lost == 0
+    assert not outcome.wants_pace
+
+
+def test_limit__asks_for_a_pace_where_requests_are_refused_that_come_too_close():
+    kind = KINDS["20 a second, 1 at once", 64, 1_500]
+    assert simulated.simulate(kind).wants_pace
 
 
 def test_limit__is_the_same_each_time():
-    name = "bears 8 and refuses 5% at random"
-    assert asked(name, rows=500, seed=3) == asked(name, rows=500, seed=3)
+    kind = KINDS["refuses 5% at random", 64, 500]
+    assert simulated.simulate(kind, seed=3) == simulated.simulate(kind, seed=3)

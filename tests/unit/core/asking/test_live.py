@@ -246,9 +246,26 @@ async def test_ask__a_flood_of_refusals_cuts_and_is_told_once():
     asking = asker(Bot(*refused, ChatResponse(text="x")), events=events, max_attempts=2)
     answer = await asking.ask(REQUEST)
     assert (answer.status, answer.attempts) == (RunStatus.OK, 9)
-    assert asking.limiter.limit == 1  # 4, cut to 2, to 1
-    told = "rate limited: now 2 at once (was 4); the server asks to wait 0 s"
+    assert asking.limiter.limit == 1  # nothing else was under way
+    told = "rate limited: now 1 at once (was 4); the server asks to wait 0 s"
     assert events == [Noticed(stage="run", text=told)]
+
+
+@pytest.mark.parametrize(("per_s", "verb"), [(None, "set"), (5, "lower")])
+async def test_ask__a_pace_is_advised_once_where_the_limit_helps_no_more(
+    per_s: float | None, verb: str
+):
+    events: list[Event] = []
+    refused = error(ErrorKind.RATE_LIMIT, **FAST)
+    asking = asker(Bot(refused, refused, ChatResponse(text="x")), events=events)
+    endpoint = asking._endpoint
+    endpoint.pace.limit(requests_per_s=per_s, tokens_per_min=None)
+    asking.limiter.wants_pace = True
+    await asking.ask(REQUEST)
+    text = "Bot refuses requests even where only 1 or 2 are under way"
+    hint = f"{verb} run.max_requests_per_s to what the account allows"
+    assert events == [Warned(stage="run", text=text, hint=hint)]
+    assert asking.notes == [f"{text}: {hint}"]
 
 
 async def test_ask__the_first_request_goes_alone():
@@ -331,7 +348,7 @@ async def test_ask__slow_and_broken_answers_lower_the_limit():
         asking = asker(Bot(ChatResponse(text="x"), move), timeout_s=0.02, max_attempts=1)
         for _ in range(8):
             await asking.ask(REQUEST)
-        assert [change.limit for change in asking.limiter.changes] == [4, 3]
+        assert [change.limit for change in asking.limiter.changes] == [4, 1]
 
 
 async def test_ask__answers_of_the_cache_are_not_asked(tmp_path: Path):

@@ -11,7 +11,8 @@ from factories import make_calibration
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
+from lm_eval_so.core.records.judge_health import JudgeCalibration
+from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import krippendorff_alpha
 from lm_eval_so.core.stats.diagnostic import Diagnosis
@@ -45,6 +46,22 @@ def health(scores: list[Score]) -> JudgeHealth:
     for score in scores:
         tally.add(score)
     return tally.health("fp")
+
+
+def claims(supported: int, unquoted: int, *, claimless: bool = False) -> Score:
+    details = {"claims": supported, "supported": supported, "support_not_quoted": unquoted}
+    found = {"claims": 0, "dropped": 0, "claimless": True} if claimless else details
+    return JUDGE.make_score(a_sample(), value=1, votes=[vote()], details=found)
+
+
+def test_health__of_claims() -> None:
+    found = health([*[claims(9, 0)] * 19, claims(10, 10), claims(0, 0, claimless=True)])
+    assert found.unquoted_share == pytest.approx(10 / 181)
+    assert found.claimless_share == pytest.approx(1 / 21)
+    assert not {"unquoted", "claimless"} & {*found.why}
+    found = health([claims(4, 0), claims(4, 1), claims(0, 0, claimless=True)])
+    assert {"unquoted", "claimless"} <= {*found.why}
+    assert (health([good()]).unquoted_share, health([good()]).claimless_share) == (None, None)
 
 
 def test_health__counts() -> None:

@@ -18,13 +18,14 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.local.server import LlamaServer
 from lm_eval_so.core.backends.own_code.child import start_child
-from lm_eval_so.core.backends.own_code.python import find_target
+from lm_eval_so.core.backends.own_code.function import Wanted, find_target
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.registry import load_plugins, without_own_code
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.metrics.base import metrics
+from lm_eval_so.evaluator.metrics.python_function import PythonFunction
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.permits.permits import (
     code_problems,
@@ -202,11 +203,18 @@ OWN = {
         judged(2, backend={"name": "local", "options": {"base_url": LOCAL}}),
         {"name": "turns", "params": {"metric": {"name": "shutil:Metric"}}},
         {"name": "json_match", "params": {"fields": {"a": {"metric": "ast:Metric"}}}},
+        {"name": "python", "params": {"target": "checks.py:short"}},
+        {
+            "id": "all",
+            "name": "turns",
+            "params": {"metric": {"name": "python", "params": {"target": "b.py:c"}}},
+        },
     ],
 }
 FOUND = [
     *("mine.py", "python bot.py:answer", "command node u.js", "os:Judge", "local ./llama"),
     *("json:JSONDecoder", "shutil:Metric", "ast:Metric"),
+    *("python checks.py:short", "python b.py:c"),
 ]
 
 
@@ -232,12 +240,14 @@ async def _start_server() -> None:
     await LlamaServer.start([sys.executable, "-c", ""], environ={}, cwd=".")
 
 
+WANTED = Wanted(key="options.target", first="messages", form="(messages)")
 WAYS: Mapping[str, Callable[[Path], object]] = {
     "plugin": lambda file: load_plugins([file]),
     "backend": lambda _: backends.resolve("antigravity:Bot"),
     "metric, as a dataset may name it": lambda _: metrics.resolve("antigravity:Metric"),
-    "function": lambda file: find_target(f"{file}:answer", file.parent),
-    "function of a module": lambda file: find_target("antigravity:geohash", file.parent),
+    "function": lambda file: find_target(f"{file}:answer", file.parent, WANTED),
+    "function of a module": lambda file: find_target("antigravity:geohash", file.parent, WANTED),
+    "metric of a function": lambda file: PythonFunction(params={"target": f"{file}:check"}),
     "program": lambda file: asyncio.run(start_child([sys.executable], cwd=file.parent, environ={})),
     "server": lambda _: asyncio.run(_start_server()),
 }
@@ -258,11 +268,11 @@ def test_without_own_code__nothing_runs_whatever_names_it(
 def test_own_code_as_permitted__is_the_workflows_word(tmp_path: Path) -> None:
     for allowed, is_refused in (("true", False), ("false", True)):
         with own_code_as_permitted(around(tmp_path, allow_plugins=allowed)):
-            problem = find_target("json:loads", tmp_path) if not is_refused else None
+            problem = find_target("json:loads", tmp_path, WANTED) if not is_refused else None
             assert is_refused or problem
             if is_refused:
                 with pytest.raises(ConfigError, match="may not run"):
-                    find_target("json:loads", tmp_path)
+                    find_target("json:loads", tmp_path, WANTED)
 
 
 SECRETS = {"OPENAI_API_KEY": KEY}

@@ -490,6 +490,22 @@ async def test_code__of_a_metric_that_the_pull_request_changes_is_comparable_no_
     assert names(found) == ["same.py of same_as_expected changed"]
 
 
+async def test_code__of_a_function_that_the_pull_request_changes_is_comparable_no_more(
+    team: Team,
+) -> None:
+    file, check = team.folder / "checks.py", "def same(sample, run):\n    return {}\n"
+    file.write_text(check.format("run.text == sample.expected"))
+    config = settings(
+        metrics=[{"id": "same", "name": "python", "params": {"target": "checks.py:same"}}]
+    )
+    await team.merge(config)
+    assert (await team.propose(config)).exit_code == 1
+    file.write_text(check.format("True"))
+    found = await team.propose(config)
+    assert (found.verdict, found.exit_code) == (Verdict.INCOMPARABLE, 3)
+    assert names(found) == ["checks.py of same changed"]
+
+
 async def test_code__of_a_judge_that_the_pull_request_changes_is_comparable_no_more(
     team: Team,
 ) -> None:

@@ -161,7 +161,11 @@ def test_list__a_report_without_texts_still_shows_its_cases():
         made.samples, inputs=None, expected=None, answers=None, tags=None, languages=None
     )
     data = listed(replace(made, samples=bare))
-    assert {row[0] for rows in data["rows"] for row in rows} == {-1}
+    is_answer = [status not in {"timeout", "missing"} for status in bare.statuses]
+    assert [rows[0][0] for rows in data["rows"]] == [-2 if each else -1 for each in is_answer]
+    hashed = {"report": {"answers": "hash"}}
+    made = replace(made, experiment=replace(made.experiment, evaluator_config=hashed))
+    assert {rows[0][0] for rows in listed(made)["rows"]} == {-1, -2}
     assert len(data["id"]) == 240
 
 
@@ -226,7 +230,7 @@ def test_list__the_rest_is_the_same_sample_whatever_changed():
     renamed = replace(made, failed_ids=("s0100",))
     other = by_id(listed(renamed, style=Style(), budget=60_000)).keys()
     assert 100 < len(one) < 600
-    assert len(one ^ other) <= 3
+    assert len(one ^ other) <= len(one) / 20  # what just fits may differ
     places = [int(name[1:]) for name in sorted(one) if name.startswith("s")]
     assert max(b - a for a, b in pairwise(places)) < 60  # from all parts of the dataset
 

@@ -11,167 +11,152 @@ async def taken(limiter: Limiter, count: int) -> list[Slot]:
     return [await limiter.slot().__aenter__() for _ in range(count)]
 
 
-async def busy(most: int, *, until: int) -> Limiter:
-    """Make a limiter that has risen to a limit, all slots taken at times up to 1."""
-    limiter = Limiter(most)
-    while limiter.limit < until:
-        slots = await taken(limiter, limiter.limit)
-        for slot in slots:
-            limiter.succeeded(sent_at=0.95, now=1)
-            await slot.__aexit__(None, None, None)
-    await taken(limiter, limiter.limit)
-    return limiter
-
-
-def refuse(limiter: Limiter, *, sent_at: float, times: int = 2) -> bool:
-    """Refuse so many requests that were sent at once; tell whether that cut the limit."""
-    now = sent_at + 0.1
-    cuts = [limiter.refused(sent_at=sent_at, now=now) for _ in range(times)]
-    return any(cuts)
-
-
 def limits(limiter: Limiter) -> list[int]:
     return [change.limit for change in limiter.changes]
 
 
-# state
+class Traffic:
+    """All slots of a limiter, always in use; each pass sends in all of them, a second after the last."""
+
+    def __init__(self, most: int) -> None:
+        self.limiter = Limiter(most)
+        self.slots: list[Slot] = []
+        self.now = 0.0
+        self.sent = 0
+
+    async def pass_(self, refused: float = 0.0) -> int:
+        """Send in all slots, refuse a share at once, answer the rest, and return the limit."""
+        limiter = self.limiter
+        for slot in self.slots[limiter.limit :]:
+            await slot.__aexit__(None, None, None)
+        self.slots = self.slots[: limiter.limit]
+        self.slots += await taken(limiter, limiter.limit - len(self.slots))
+        fails = []
+        for slot in self.slots:
+            slot.sends(self.now)
+            self.sent += 1
+            fails.append(int(self.sent * refused) > int((self.sent - 1) * refused))
+        self.now += 1
+        both = list(zip(self.slots, fails, strict=True))
+        for slot, has_failed in sorted(both, key=lambda one: one[1], reverse=True):
+            if has_failed:
+                slot.failed(self.now, "rate_limit")
+            else:
+                slot.answered(self.now)
+        return limiter.limit
+
+    async def until(self, limit: int) -> None:
+        """Answer all until the limit has risen to this."""
+        while await self.pass_() < limit:
+            pass
 
 
-async def test_succeeded__doubles_with_each_round_at_the_start():
-    limiter = await busy(20, until=20)
-    assert limits(limiter) == [4, 8, 16, 20]
-    assert [change.why for change in limiter.changes] == ["start", "grew", "grew", "grew"]
+# the rule
+
+
+async def test_limit__doubles_at_the_start_as_soon_as_half_a_round_is_answered():
+    limiter = Limiter(40)
+    for slot in await taken(limiter, 4):
+        slot.sends(0)
+        slot.answered(0.01)
+    assert limits(limiter) == [4, 8]
+    slots = await taken(limiter, 4)
+    for slot in slots:
+        slot.sends(0.02)
+    assert limiter.limit == 8
+    for slot in slots:
+        slot.answered(0.03)
+    assert limits(limiter) == [4, 8, 16]
+    assert [change.why for change in limiter.changes] == ["start", "grew", "grew"]
 
 
 @pytest.mark.parametrize(
-    ("answer_s", "first"), [(0.005, 4), (0.06, 4), (0.1, 6), (0.2, 13), (0.3, 16), (30, 16)]
+    ("answer_s", "most", "first"),
+    [(0.005, 64, 4), (0.05, 64, 4), (0.11, 64, 8), (0.305, 64, 24), (30, 64, 32), (30, 9, 9)],
 )
-async def test_succeeded__begins_higher_where_answers_take_long(answer_s: float, first: int):
-    limiter = Limiter(64)
-    async with limiter.slot():
-        limiter.succeeded(sent_at=10, now=10 + answer_s)
+async def test_limit__begins_higher_where_answers_take_long(answer_s: float, most: int, first: int):
+    limiter = Limiter(most)
+    (slot,) = await taken(limiter, 1)
+    slot.sends(10)
+    slot.answered(10 + answer_s)
+    assert limiter.limit == first
+    slot.sends(50)
+    slot.answered(90)  # only the first answer decides
     assert limiter.limit == first
 
 
-async def test_succeeded__only_the_first_answer_decides_where_it_begins():
+async def test_limit__does_not_rise_where_the_slots_are_not_used():
     limiter = Limiter(64)
-    async with limiter.slot():
-        limiter.succeeded(sent_at=10, now=10.01)
-        limiter.succeeded(sent_at=11, now=12)
+    (slot,) = await taken(limiter, 1)
+    for _ in range(100):
+        slot.sends(1)
+        slot.answered(1)
     assert limiter.limit == 4
 
 
-async def test_succeeded__begins_no_higher_than_is_allowed():
-    limiter = Limiter(8)
-    async with limiter.slot():
-        limiter.succeeded(sent_at=10, now=11)
+async def test_limit__a_refusal_now_and_then_cuts_nothing():
+    traffic = Traffic(64)
+    await traffic.until(64)
+    for _ in range(20):
+        assert await traffic.pass_(1 / 64) == 64
+
+
+async def test_limit__falls_to_what_is_answered_under_a_flood():
+    limiter = Limiter(32)
+    (first,) = await taken(limiter, 1)
+    first.sends(0)
+    first.answered(1)
+    slots = [first, *await taken(limiter, 31)]
+    for slot in slots:
+        slot.sends(2)
+    for slot in slots[8:]:  # the endpoint bears 8
+        slot.failed(2.1, "rate_limit")
+        slot.wait()
+    assert limits(limiter) == [4, 32, 8]
+    assert limiter.changes[-1].why == "rate_limit"
+    for slot in slots[:8]:
+        slot.answered(3)  # sent before the cut: says nothing of the limit now
     assert limiter.limit == 8
 
 
-async def test_succeeded__does_not_rise_where_the_slots_are_not_used():
-    limiter = Limiter(64)
-    async with limiter.slot():
-        for _ in range(100):
-            limiter.succeeded(sent_at=1.95, now=2)
-    assert limiter.limit == 4
+async def test_limit__keeps_a_cut_that_ended_the_refusals_and_holds_below_it():
+    traffic = Traffic(64)
+    await traffic.until(64)
+    passes = [await traffic.pass_(0.2) for _ in range(2)]  # until 64 are answered
+    assert passes == [64, 46]  # nine tenths of the four fifths that were answered
+    rises = [await traffic.pass_() for _ in range(6)]
+    assert rises == [47, 49, 53, 61, 63, 63]
+    held = [await traffic.pass_() for _ in range(16)]  # what was refused is not tried again soon
+    assert held == [63] * 14 + [64] * 2
 
 
-async def test_refused__a_burst_cuts_once_by_three_tenths():
-    limiter = await busy(64, until=32)
-    assert refuse(limiter, sent_at=2)
-    assert limiter.limit == 22
-    assert not refuse(limiter, sent_at=2, times=20)  # sent before the cut
-    assert limiter.limit == 22
-    assert limiter.changes[-1].why == "rate_limit"
-
-
-async def test_refused__a_single_one_cuts_nothing():
-    limiter = await busy(64, until=32)
-    assert not refuse(limiter, sent_at=2, times=1)
-    assert limiter.limit == 32
-
-
-async def test_succeeded__after_a_cut_rises_one_by_one_to_the_ceiling_and_holds():
-    limiter = await busy(64, until=32)
-    refuse(limiter, sent_at=2)
-    for _ in range(9):
-        for _ in range(limiter.limit):
-            limiter.succeeded(sent_at=3, now=4)
-    assert limits(limiter)[-10:] == [*range(22, 32)]
-    for _ in range(31 * 9):  # 31 was refused at 32: from there on, ten rounds
-        limiter.succeeded(sent_at=3, now=4)
-    assert limiter.limit == 31
-    for _ in range(31):
-        limiter.succeeded(sent_at=3, now=4)
-    assert limiter.limit == 32
-
-
-async def test_succeeded__after_a_minute_tries_above_the_ceiling_whatever_the_rounds():
-    limiter = await busy(64, until=8)
-    refuse(limiter, sent_at=2)
-    assert limiter.limit == 5
-    for now in (3, 4):
-        for _ in range(limiter.limit):
-            limiter.succeeded(sent_at=2.5, now=now)
-    assert limiter.limit == 7
-    for now, limit in ((5, 7), (63.9, 7), (64.1, 8)):
-        for _ in range(7):
-            limiter.succeeded(sent_at=2.5, now=now)
-        assert limiter.limit == limit
-
-
-async def test_succeeded__what_was_sent_before_the_cut_does_not_count():
-    limiter = await busy(64, until=8)
-    refuse(limiter, sent_at=2)
-    for _ in range(100):
-        limiter.succeeded(sent_at=2, now=9)
-    assert limiter.limit == 5
-
-
-async def test_refused__never_below_one():
-    limiter = await busy(2, until=2)
-    for time in range(2, 40):
-        refuse(limiter, sent_at=time, times=1)
-    assert limiter.limit == 1
-
-
-async def test_slowed__cuts_less_and_knows_no_ceiling():
-    limiter = await busy(64, until=32)
-    limiter.slowed(sent_at=2, now=2.1, why="timeout")
-    assert limiter.slowed(sent_at=2, now=2.2, why="timeout")
-    assert (limiter.limit, limiter.changes[-1].why) == (28, "timeout")
-    for _ in range(28 + 29 + 30 + 31 + 32):
-        limiter.succeeded(sent_at=3, now=4)
-    assert limiter.limit == 33
-
-
-async def test_refused__as_often_under_all_limits_cuts_nothing():
-    limiter = await busy(64, until=32)
-    for number in range(400):  # under 32, and then under what it was cut to
-        limiter.sends_again()
-        if number % 20 == 7:
-            limiter.refused(sent_at=2 + number, now=2.5 + number)
-        else:
-            limiter.succeeded(sent_at=2 + number, now=2.5 + number)
-    assert min(limits(limiter)[4:]) < 32
-    assert limiter.may_lend()
-    assert limiter.limit > 32
+async def test_limit__undoes_a_cut_that_ended_nothing_and_rises_among_refusals():
+    traffic = Traffic(64)
+    assert await traffic.pass_() == 32
+    assert [await traffic.pass_(0.2) for _ in range(2)] == [32, 23]
+    assert not traffic.limiter.may_lend()
+    for _ in range(8):
+        await traffic.pass_(0.2)
+    assert traffic.limiter.may_lend()
+    assert traffic.limiter.limit == 64
+    for _ in range(60):
+        await traffic.pass_()
+    assert not traffic.limiter.may_lend()  # what has ended is forgotten
 
 
 # record
 
 
 async def test_changes__are_bounded_and_span_the_whole():
-    limiter = await busy(8, until=8)
-    for time in range(2, 3_000):
-        for _ in range(8):
-            limiter.refused(sent_at=time, now=time + 0.1)
-        for _ in range(400):
-            limiter.succeeded(sent_at=time + 0.2, now=time + 0.3)
-    changes = limiter.changes
+    traffic = Traffic(8)
+    while traffic.now < 3_000:
+        for _ in range(4):
+            await traffic.pass_()
+        await traffic.pass_(0.9)
+    changes = traffic.limiter.changes
     assert 200 <= len(changes) <= 500
     assert (changes[0].at_s, changes[0].limit, changes[0].why) == (0, 4, "start")
-    assert changes[-1].at_s > 2_900
+    assert changes[-1].at_s > 2_500
     assert all(one.at_s <= other.at_s for one, other in pairwise(changes))
 
 
@@ -198,9 +183,22 @@ async def test_slot__bounds_what_is_under_way():
 
 
 async def cut_to_one(limiter: Limiter) -> None:
-    for time in range(10, 30):
-        limiter.refused(sent_at=time, now=time + 0.1)
+    """Fail requests in one slot until the limit is 1."""
+    slot = Slot(limiter)
+    for _ in range(40):
+        slot.sends(10)
+        slot.failed(10.1, "rate_limit")
     assert limiter.limit == 1
+
+
+async def noisy(most: int) -> Limiter:
+    """Make a limiter that was refused every fourth request whatever the limit, no slot taken."""
+    traffic = Traffic(most)
+    for _ in range(20):
+        await traffic.pass_(0.25)
+    for slot in traffic.slots:
+        await slot.__aexit__(None, None, None)
+    return traffic.limiter
 
 
 async def test_keep__gives_way_if_the_limit_fell_and_comes_back_before_new_ones():
@@ -232,33 +230,29 @@ async def test_keep__gives_way_if_the_limit_fell_and_comes_back_before_new_ones(
     assert order == ["second", "first", "new"]
 
 
-async def test_lend__only_where_refusals_are_no_overload():
-    limiter = Limiter(1)
-    async with limiter.slot() as waiting:
-        waiting.lend()
-        new = asyncio.create_task(limiter.slot().__aenter__())
-        await asyncio.sleep(0)
-        assert not new.done()
-        refuse(limiter, sent_at=1)  # under one limit: nothing to compare
-        assert limiter.may_lend()
-        waiting.lend()
-        slot = await new
-        back = asyncio.create_task(waiting.keep())
-        await asyncio.sleep(0)
-        assert not back.done()
-        await slot.__aexit__(None, None, None)
-        await back
-    async with asyncio.timeout(1), limiter.slot():
-        pass
+@pytest.mark.parametrize("is_noise", [True, False])
+async def test_wait__lends_only_where_refusals_are_noise(is_noise: bool):
+    limiter = await noisy(4) if is_noise else Limiter(4)
+    waiting, *others = await taken(limiter, limiter.limit)
+    waiting.wait()
+    assert limiter.has_lent.is_set() is is_noise
+    new = asyncio.create_task(limiter.slot().__aenter__())
+    await asyncio.sleep(0)
+    assert new.done() is is_noise
+    back = asyncio.create_task(waiting.keep())
+    await asyncio.sleep(0)
+    assert back.done() is not is_noise  # a slot that was lent is queued for, before new ones
+    assert not limiter.has_lent.is_set()
+    await others[0].__aexit__(None, None, None)
+    async with asyncio.timeout(1):
+        await asyncio.gather(new, back)
 
 
-async def test_lend__the_slot_is_there_again_if_nobody_took_it():
-    limiter = Limiter(1)
-    async with limiter.slot() as slot:
-        refuse(limiter, sent_at=1)
-        slot.lend()
-        async with asyncio.timeout(1):
-            await slot.keep()
+async def test_wait__the_slot_is_there_again_if_nobody_took_it():
+    limiter = await noisy(4)
+    async with asyncio.timeout(1), limiter.slot() as slot:
+        slot.wait()
+        await slot.keep()
 
 
 async def test_slot__cancelled_while_waiting_loses_none():
@@ -276,14 +270,13 @@ async def test_slot__cancelled_while_waiting_loses_none():
 
 @pytest.mark.parametrize("lends", [True, False])
 async def test_slot__cancelled_in_keep_loses_none(lends: bool):
-    limiter = Limiter(2)
+    limiter = await noisy(4) if lends else Limiter(4)
+    limiter.narrow(2)
     blocked, (other,) = asyncio.Event(), await taken(limiter, 1)
 
     async def work() -> None:
         async with limiter.slot() as slot:
-            if lends:
-                refuse(limiter, sent_at=1)
-                slot.lend()
+            slot.wait()
             await cut_to_one(limiter)
             blocked.set()
             await slot.keep()

@@ -11,6 +11,7 @@ from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, template_dig
 SLOTS = {
     "claims": {"most": "30"},
     "verify": {"count": "7"},
+    "checklist": {"count": "7"},
     "facts": {"count": "7"},
     "chunk": {},
     "relevancy": {},

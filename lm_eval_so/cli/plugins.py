@@ -1,7 +1,6 @@
 """The commands `plugins` and `schema`: what there is, and what files look like."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,26 +15,20 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 Name = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="Tell all of this one.", show_default=False)
 ]
-Files = Annotated[
-    list[Path] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="List what this file adds, too; repeatable."),
-]
-
 Record = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a record, or config.")]
 
 
-@command(app, shared=("as_json",))
-def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
-    """List backends and metrics with their parameters. Built in, installed, or from plugin files.
+@command(app, shared=("config", "overrides", "plugins", "as_json"))
+def plugins(line: CommandLine, name: Name = None) -> None:
+    """List backends and metrics with their parameters. Built in, installed, or from plugin files, those of the config too.
 
     Example: lm-eval-so plugins keyword_coverage
     """
     from dataclasses import asdict
 
-    from lm_eval_so.core.registry import load_plugins
     from lm_eval_so.pipeline.plugins import find_plugins
 
-    load_plugins(files or [])
+    line.load_plugins()
     found = find_plugins(name)
     if line.as_json:
         of_kind = {

@@ -68,7 +68,7 @@ def find_plugins(name: str | None = None) -> tuple[Plugin, ...]:
     known += [("metric", each) for each in metrics.names()]
     wanted = [each for each in known if name in {None, each[1]}]
     if name is not None and not wanted:
-        raise UnknownName("plugin", name, [each for _, each in known])
+        raise UnknownName("plugin", name, dict.fromkeys(each for _, each in known))
     return tuple(_describe(kind, each) for kind, each in wanted)
 
 

@@ -136,6 +136,18 @@ class CommandLine:
         instead = None if needs_config else _NOTHING_SET
         return open_session(self, instead=instead).with_plugins(check)
 
+    def load_plugins(self) -> None:
+        """Run the plugin files of the config, if there is one, and of `--plugin`.
+
+        Other mistakes of the config do not matter.
+
+        Raises:
+            ConfigError: If nothing of the config can be read, or with every plugin file that fails.
+        """
+        from lm_eval_so.terminal.session import open_session
+
+        open_session(self, instead=_NOTHING_SET).load_plugins()
+
     def open_progress(self, environ: Mapping[str, str]) -> "Progress":
         """Open the display of progress that the options ask for."""
         from lm_eval_so.terminal.progress import open_progress

@@ -18,7 +18,7 @@ from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.errors import Interrupted, LMEvalError, Problem
+from lm_eval_so.errors import Interrupted, LMEvalError, Problem, refuse
 from lm_eval_so.terminal.progress import Progress, in_language
 
 if TYPE_CHECKING:
@@ -62,13 +62,24 @@ class Session:
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
         """
-        files = [*self.config.plugin_files(), *((file, None) for file in self.line.plugins or ())]
-        failed = plugin_problems(files)
+        failed = self._run_plugins()
         found = check(self.config, self.environ) if check else ()
         config = require_valid(self.read, found, failed=failed)
         redactor = config_redactor(config, self.environ, runs_code=True)
         _mask(self.environ, redactor)
         return replace(self, config=config, redactor=redactor)
+
+    def load_plugins(self) -> None:
+        """Run the plugin files alone, whatever else is wrong in the config.
+
+        Raises:
+            ConfigError: With every file that is missing or fails.
+        """
+        refuse(self._run_plugins())
+
+    def _run_plugins(self) -> list[Problem]:
+        files = [*self.config.plugin_files(), *((file, None) for file in self.line.plugins or ())]
+        return plugin_problems(files)
 
     def under(self, config: Config) -> "Session":
         """Return this session with another config, as by other rules; the secrets of both are known."""

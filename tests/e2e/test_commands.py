@@ -186,6 +186,21 @@ def test_exit_code__of_usage(arguments: list[str], code: int, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
+def test_plugins__tells_those_of_the_config_whatever_else_is_wrong_there(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from lm_eval_so.evaluator.metrics.base import Metric\n\n\n"
+        'class Own(Metric):\n    """Mine."""\n'
+    )
+    (tmp_path / "bot.yaml").write_text("version: 1\nplugins: [own.py]\nmetriks: 3\n")
+    told = lm_eval_so("plugins", "own", "-c", "bot.yaml", cwd=tmp_path)
+    assert (told.returncode, told.stdout.splitlines()[0]) == (0, "metric own: Mine.")
+    assert lm_eval_so("plugins", "own", cwd=tmp_path).returncode == 2
+    assert (
+        "metric own: Mine."
+        in lm_eval_so("plugins", "own", "--plugin", "own.py", cwd=tmp_path).stdout
+    )
+
+
 def test_dry_run__sends_and_writes_nothing(folder: Path) -> None:
     assert lm_eval_so("generate", cwd=folder).returncode == 0
     before = sorted(folder.rglob("*"))

@@ -183,6 +183,10 @@ class JudgeHealth:
     """Share of winning answers in pairs that were shown first; 0.5 is unbiased."""
     longer_won_share: float | None = None
     """Share of decided pairs of different length that the longer answer won."""
+    unquoted_share: float | None = None
+    """Share of the supported claims whose evidence is not in the context; null without any."""
+    claimless_share: float | None = None
+    """Share of the rows without a claim though the answer says something; null if none are listed."""
     alpha: float | None = None
     """Krippendorff's α of a panel; null for one judge, or if all votes are the same."""
     per_judge: tuple[PanelMember, ...] = ()

@@ -16,12 +16,20 @@ from lm_eval_so.core.stats.agreement import Level, has_shifted, spearman_rho, to
 from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
 from lm_eval_so.core.stats.distributions import normal_quantile
-from lm_eval_so.evaluator.judging.vote_tallies import PairTally, PanelTally, is_usable, was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import (
+    ClaimTally,
+    PairTally,
+    PanelTally,
+    is_usable,
+    was_asked,
+)
 
 _BAD_UNSCORED = 0.05
 _MUCH_REPAIRED = 0.05
 _MUCH_UNKNOWN = 0.10
 _MANY_FLIPS = 0.20
+_MANY_UNQUOTED = 0.10
+_MANY_CLAIMLESS = 0.05
 _LITTLE_REPEATED = 0.90
 _LOW_ALPHA = 0.667
 _FEWEST_LENGTHS = 30
@@ -51,6 +59,7 @@ class JudgeTally:
         self._labels: Counter[str] = Counter()
         self._costs: list[float | None] = []
         self._usage = Usage()
+        self._claims = ClaimTally()
         self._panel = PanelTally(self._configured, level)
         self._pairs = PairTally()
         self._lengths: list[tuple[float, float]] = []
@@ -80,6 +89,7 @@ class JudgeTally:
         self._votes += sum(vote.calls > 0 for vote in score.judge)
         self._unknown += sum(vote.code == "judge_unknown" for vote in score.judge)
         self._labels.update(_label(score))
+        self._claims.add(score)
         self._panel.add(score)
         self._pairs.add(score)
         self._spend(score)
@@ -130,6 +140,8 @@ class JudgeTally:
             order_flip_rate=self._pairs.flip_rate,
             first_position_share=self._pairs.first_share,
             longer_won_share=self._pairs.longer_share,
+            unquoted_share=self._claims.unquoted,
+            claimless_share=self._claims.claimless,
             alpha=self._panel.alpha(),
             per_judge=self._panel.members(),
             retested=self._retested,
@@ -155,6 +167,10 @@ class JudgeTally:
             yield "unknown"
         if (self._pairs.flip_rate or 0) > _MANY_FLIPS:
             yield "order_flips"
+        if (self._claims.unquoted or 0) > _MANY_UNQUOTED:
+            yield "unquoted"
+        if (self._claims.claimless or 0) > _MANY_CLAIMLESS:
+            yield "claimless"
         if self._same < _LITTLE_REPEATED * self._retested:
             yield "retest"
         alpha = self._panel.alpha()

@@ -26,6 +26,36 @@ def is_judged(score: Score) -> bool:
     return score.status is not ScoreStatus.NOT_APPLICABLE and not is_row_lost
 
 
+class ClaimTally:
+    """Tally of the claims that a judge listed and held against a context."""
+
+    def __init__(self) -> None:
+        self._supported = self._unquoted = 0
+        self._rows = self._claimless = 0
+
+    def add(self, score: Score) -> None:
+        """Count a row; one without claims in its details does not count."""
+        details = score.details
+        if score.status is not ScoreStatus.SCORED or "claims" not in details:
+            return
+        self._rows += 1
+        self._claimless += details.get("claimless") is True
+        supported, unquoted = details.get("supported"), details.get("support_not_quoted")
+        if isinstance(supported, int) and isinstance(unquoted, int):
+            self._supported += supported
+            self._unquoted += unquoted
+
+    @property
+    def unquoted(self) -> float | None:
+        """Share of the supported claims whose evidence is not in the context; None without any."""
+        return self._unquoted / self._supported if self._supported else None
+
+    @property
+    def claimless(self) -> float | None:
+        """Share of the rows without a claim though the answer says something; None without rows."""
+        return self._claimless / self._rows if self._rows else None
+
+
 class PanelTally:
     """Tally of the votes of a panel and how far they agree, whatever the order of rows.
 

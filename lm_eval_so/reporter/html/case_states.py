@@ -47,19 +47,14 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
     where the comparison pairs the sample and lists every change.
     """
     columns, failed = report.samples, frozenset(report.failed_ids)
-    ids = dict.fromkeys(columns.ids)
     lost = {columns.ids[row] for row in _lost_rows(report)}
-    found: dict[str, set[str]] = {sample_id: set() for sample_id in ids}
-    broken = _broken(comparison)
-    for sample_id, state in broken.items():
-        if sample_id in found:
-            found[sample_id] |= {"slip"} if state == "slip" else {_view_of(state), "worse"}
-    for sample_id, view in _told(comparison):
-        if sample_id in found and not (view == "worse" and sample_id in broken):
-            found[sample_id].add(view)
-    compared = _compared(report, comparison)
+    broken, compared = _broken(comparison), _compared(report, comparison)
     reworded = {each.sample_id for each in comparison.reworded} if comparison else set()
-    for sample_id, views in found.items():
+    told = _told(comparison, broken)
+    once: dict[tuple[str, frozenset[str]], CaseState] = {}
+    found: dict[str, CaseState] = {}
+    for sample_id in dict.fromkeys(columns.ids):
+        views = {*told.get(sample_id, ())}
         if sample_id in lost:
             views.add("unscored")
         elif sample_id in failed:
@@ -71,10 +66,9 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
             views.add("right")
         if sample_id in reworded and "same" in views:
             views.add("reworded")
-    return {
-        sample_id: CaseState(name=broken.get(sample_id) or _name(views), views=frozenset(views))
-        for sample_id, views in found.items()
-    }
+        key = (broken.get(sample_id) or _name(views), frozenset(views))
+        found[sample_id] = once.setdefault(key, CaseState(name=key[0], views=key[1]))
+    return found
 
 
 def right_rows(report: EvaluationReport, comparison: Comparison | None) -> list[bool | None]:
@@ -118,24 +112,24 @@ def _broken(comparison: Comparison | None) -> dict[str, str]:
     return found
 
 
-def _told(comparison: Comparison | None) -> list[tuple[str, str]]:
+def _told(comparison: Comparison | None, broken: Mapping[str, str]) -> Mapping[str, set[str]]:
+    """Return the views of the samples that a comparison names; what asking again found goes first."""
+    found: dict[str, set[str]] = {}
+    for sample_id, state in broken.items():
+        found[sample_id] = {"slip"} if state == "slip" else {_view_of(state), "worse"}
     if comparison is None:
-        return []
+        return found
     worse = {case.sample_id for case in comparison.changed if case.change == "worse"}
-    return [
-        *((case.sample_id, case.change) for case in comparison.changed if case.change == "worse"),
-        *(
-            (case.sample_id, "better")
-            for case in comparison.changed
-            if case.change == "better" and case.sample_id not in worse
-        ),
+    named = (
+        *((sample_id, "worse") for sample_id in worse - broken.keys()),
+        *((c.sample_id, "better") for c in comparison.changed if c.sample_id not in worse),
         *((case.sample_id, "flaky") for case in comparison.flaky),
-        *(
-            (each.sample_id, "quarantined")
-            for each in comparison.quarantine
-            if each.sample_id is not None and each.state == "applied"
-        ),
-    ]
+        *((e.sample_id, "quarantined") for e in comparison.quarantine if e.state == "applied"),
+    )
+    for name, view in named:
+        if name is not None:
+            found.setdefault(name, set()).add(view)
+    return found
 
 
 def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozenset[str]:

@@ -190,7 +190,9 @@ class _Entries:
         known = {*telling}
         first = [each for each in ranked if each in known]
         others = [each for each in self.states if each not in known]
-        others.sort(key=lambda each: blake2b(each.encode("utf-8", "replace")).digest())
+        others.sort(
+            key=lambda each: blake2b(each.encode("utf-8", "replace"), digest_size=8).digest()
+        )
         return [*first, *(each for each in telling if each not in ranked), *others]
 
     def heads(self) -> dict[str, Any]:

@@ -134,6 +134,8 @@ def _meters(judge: JudgeHealth, words: Words) -> Iterator[Meter]:
         ("no_verdict", lost / rows, 0.05, "unscored"),
         ("unknown", judge.unknown_rate, 0.10, "unknown"),
         ("order_flips", judge.order_flip_rate, 0.20, "order_flips"),
+        ("unquoted", judge.unquoted_share, 0.10, "unquoted"),
+        ("claimless", judge.claimless_share, 0.05, "claimless"),
         ("retest", judge.retest_agreement, 0.90, "retest"),
         ("alpha", judge.alpha, 0.667, "alpha"),
         ("j", judge.calibration.j, 0.5, "j_low"),

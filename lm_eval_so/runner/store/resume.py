@@ -183,7 +183,8 @@ def resume(
     )
     _mend(run_dir, damaged, resources.listener)
     # a budget is the run's, however often it is begun
-    resources.budget.add(done.tally.spent_usd, by=str(run_dir.path.absolute()))
+    tally, name = done.tally, str(run_dir.path.absolute())
+    resources.budget.add(tally.spent_usd, requests=tally.attempts, by=name)
     if (begun := read_info(run_dir.path)) is not None:
         resumed_at = begun.resumed_at if options.goes_on else head.started_at
         head = replace(head, started_at=begun.started_at, resumed_at=resumed_at)

@@ -17,6 +17,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.attempts = 0
         self.unpriced = 0
         self.from_cache = 0
         self.models: set[str] = set()
@@ -31,6 +32,7 @@ class Tally:
     def add(self, row: RunResult) -> None:
         """Count a row."""
         self.rows += 1
+        self.attempts += row.attempts
         self._counts[row.status] += 1
         if row.error is not None and row.status in _FAILURES:
             self.last_error = row.error

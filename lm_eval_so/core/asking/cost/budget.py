@@ -76,17 +76,19 @@ class Budget:
             self._cut_at = self._ends_at + run.drain_s
         self.is_limited = (self._most_usd, self._most_requests, self._most_s) != (None, None, None)
 
-    def add(self, usd: float | None, *, by: str | None = None) -> None:
+    def add(self, usd: float | None, *, requests: int = 0, by: str | None = None) -> None:
         """Count the spending of an earlier invocation of the same run.
 
         Args:
             usd: Amount in US dollars.
+            requests: Requests sent, attempts included.
             by: Name of the run; its earlier spending counts once, however often this process begins it.
         """
         if by is not None and by in self._counted:
             return
         self._counted.update([by] if by is not None else [])
         self._usd += Decimal(str(usd or 0))
+        self.requests += requests
 
     def left_s(self) -> float:
         """Return the seconds in which something may still be sent."""

@@ -20,7 +20,8 @@ class Faithfulness(GroundedMetric):
         ratio under 80 on `basic` texts) is dropped and counted. It then checks all claims against
         the context in one request: supported, contradicted, absent or UNKNOWN. The context is what
         the chatbot reports, else the sample's `given` and `gold` passages; `context: bot` or
-        `sample` takes only the one. No claims, as in a refusal or a greeting: 1, vacuous. With a
+        `sample` takes only the one. No claims, as in a refusal or a greeting: 1, vacuous;
+        of an answer with a figure, and support whose evidence is not in the context, the judge's health tells. With a
         panel, each judge does all of it, and the median of their values counts.
     Range: 0 … 1.
     Direction: higher is better.

@@ -12,6 +12,8 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.text.behaviors import is_question, is_refusal
+from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.core.words import Wording, say_in_each
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
@@ -139,7 +141,7 @@ class GroundedMetric(PassageMetric):
         if claims is None:
             return Opinion(vote=vote_of([listed]))
         if not claims.kept:
-            return self._without_claims(listed, claims)
+            return self._without_claims(listed, claims, self.claimed(sample, run)[1])
         passages = self.passages(sample, run).texts
         material = {
             "CONTEXT": "\n\n".join(passages),
@@ -161,12 +163,14 @@ class GroundedMetric(PassageMetric):
         details = {"claims": len(checks), "dropped": claims.dropped, **details}
         return Opinion(vote=vote_of([listed, checked], vote), details=details)
 
-    def _without_claims(self, listed: Reply[Claims], claims: Claims) -> Opinion:
-        details = {"claims": 0, "dropped": claims.dropped}
+    def _without_claims(self, listed: Reply[Claims], claims: Claims, text: str) -> Opinion:
+        details: dict[str, JsonValue] = {"claims": 0, "dropped": claims.dropped}
         if claims.dropped:  # it found claims, but not in this text: that is no list to trust
             reason = say_in_each("metrics.claims_invented", {"n": claims.dropped})
             vote = self.own_vote(reason, code="judge_invalid")
             return Opinion(vote=vote_of([listed], vote), details=details)
+        if find_numbers(text) and not (is_refusal(text) or is_question(text)):
+            details["claimless"] = True  # a statement with a figure claims something
         vote = self.own_vote(say_in_each("metrics.claims_none"), value=1.0)
         return Opinion(vote=vote_of([listed], vote), details=details, vacuous=True)
 

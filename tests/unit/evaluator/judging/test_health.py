@@ -48,6 +48,22 @@ def health(scores: list[Score]) -> JudgeHealth:
     return tally.health("fp")
 
 
+def claims(supported: int, unquoted: int, *, claimless: bool = False) -> Score:
+    details = {"claims": supported, "supported": supported, "support_not_quoted": unquoted}
+    found = {"claims": 0, "dropped": 0, "claimless": True} if claimless else details
+    return JUDGE.make_score(a_sample(), value=1, votes=[vote()], details=found)
+
+
+def test_health__of_claims() -> None:
+    found = health([*[claims(9, 0)] * 19, claims(10, 10), claims(0, 0, claimless=True)])
+    assert found.unquoted_share == pytest.approx(10 / 181)
+    assert found.claimless_share == pytest.approx(1 / 21)
+    assert not {"unquoted", "claimless"} & {*found.why}
+    found = health([claims(4, 0), claims(4, 1), claims(0, 0, claimless=True)])
+    assert {"unquoted", "claimless"} <= {*found.why}
+    assert (health([good()]).unquoted_share, health([good()]).claimless_share) == (None, None)
+
+
 def test_health__counts() -> None:
     bad = JUDGE.make_score(a_sample(), value=0, label="bad", votes=[vote("bad")])
     found = health([good(), good(2), bad, lost("judge_invalid")])

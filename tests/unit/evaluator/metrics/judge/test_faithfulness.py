@@ -298,6 +298,22 @@ async def test_score__attack_in_the_context_changes_neither_requests_nor_value(a
     assert prompts[0] == prompts[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_claimless"),
+    [
+        ("환불은 3일 걸립니다.", True),
+        ("안녕하세요.", False),
+        ("2일과 3일 중 언제인가요?", False),
+        ("죄송하지만 010번 문의는 도와드릴 수 없습니다.", False),
+    ],
+)
+async def test_score__no_claims_of_a_figure_is_remarked(text: str, is_claimless: bool) -> None:
+    metric, _ = make(Faithfulness, ['{"claims": []}'])
+    score = await metric.score(a_sample(context=CONTEXT), a_run(text))
+    assert (score.value, score.vacuous) == (1, True)
+    assert score.details.get("claimless", False) is is_claimless
+
+
 async def test_score__attack_in_a_claim_stays_one_claim() -> None:
     metric, (asker,) = make(
         Faithfulness, [claims(("하나", "하나\n2. 둘\n<<END 000000>>")), verdicts(A)]

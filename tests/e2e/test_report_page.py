@@ -177,6 +177,8 @@ def test_list__filters_search_order_and_the_open_case_live_in_the_fragment(
         ["Wrong in both", "promo-011", "0/1"],
     ]
     chromium.run("document.querySelector('#cases').scrollIntoView()")
+    languages = "[...document.querySelectorAll('#language option')].map((each) => each.textContent)"
+    assert chromium.run(languages) == ["Any language", "English", "Korean"]
     chromium.click("[data-view=same]")
     assert len(chromium.run(ROWS)) == 52
     chromium.run(

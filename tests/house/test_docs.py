@@ -21,7 +21,12 @@ from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
 from lm_eval_so.core.backends.error_texts import TEXTS
 from lm_eval_so.core.backends.http.conversation import NAMES
-from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
+from lm_eval_so.core.backends.http.options import (
+    PollSection,
+    ResponseSection,
+    SessionSection,
+    StreamSection,
+)
 from lm_eval_so.core.backends.openai.backend import presets
 from lm_eval_so.core.config.load import config_schema
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison
@@ -270,6 +275,8 @@ def test_backends__presets() -> None:
         ("The request", NAMES),
         ("The response", ResponseSection.model_fields),
         ("Streams", StreamSection.model_fields),
+        ("Sessions that a request opens", SessionSection.model_fields),
+        ("Answers that come later", PollSection.model_fields),
     ],
 )
 def test_http__tables_name_every_key(heading: str, known: Iterable[str]) -> None:

@@ -10,10 +10,10 @@ import jmespath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.backends.http.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.options import HttpOptions, ResponseSection, StreamSection
-from lm_eval_so.core.backends.http.paths import compile_path
-from lm_eval_so.core.backends.http.stream import StreamMapping
+from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
+from lm_eval_so.core.backends.http.reading.paths import compile_path
+from lm_eval_so.core.backends.http.reading.stream import StreamMapping
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.templates.user import TemplateFault, UserTemplate
 from lm_eval_so.errors import BackendError

@@ -12,6 +12,7 @@ from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, Problem
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ __all__ = [
     "backends",
     "register_backend",
 ]
+
+
+_NOTHING = Redactor()
 
 
 class Price(BaseModel):
@@ -246,6 +250,11 @@ class ChatBackend:
         Not if it keeps the conversation itself: it would hear the message twice.
         """
         return not self.capabilities.stateful
+
+    @property
+    def learned(self) -> Redactor:
+        """Redactor of secrets that were read after the start, as a renewed token."""
+        return _NOTHING
 
     def check_options(self) -> Iterable[Problem]:
         """Find problems of parameters and options as they are written.

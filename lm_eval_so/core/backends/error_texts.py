@@ -46,7 +46,7 @@ TEXTS: Mapping[Case, tuple[str, str | None]] = {
         "nothing is at {url} ({status}: {told})",
         "check the address: it ends before /chat/completions, often in /v1",
     ),
-    Case.URL_UNKNOWN: ("nothing found at {url} ({status}: {told})", "is options.url right?"),
+    Case.URL_UNKNOWN: ("nothing found at {url} ({status}: {told})", "is {option} right?"),
     Case.SEED_REFUSED: ("{told}", "set backend.options.seed: off if the endpoint takes none"),
     Case.REDIRECT: ("redirects are not followed, {mend}", "{mend}, if you trust it with the key"),
     Case.EMPTY: ("the response is empty", "is {option} right?"),

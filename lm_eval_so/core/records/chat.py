@@ -130,4 +130,5 @@ class ChatResponse:
     status: RunStatus | None = None
     """Status set by a backend that knows better than the general rules (refused, filtered)."""
     latency_ms: float | None = None
-    """Latency of a replayed answer; null if the caller measures it."""
+    """Latency, if the backend knows it better (a replayed answer, or one that was polled for); null if the caller
+    measures it."""

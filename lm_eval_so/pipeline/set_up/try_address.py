@@ -9,8 +9,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.http.paths import compile_path, likely_path
-from lm_eval_so.core.backends.http.stream_guess import guess_stream, looks_streamed
+from lm_eval_so.core.backends.http.reading.paths import compile_path, likely_path
+from lm_eval_so.core.backends.http.reading.stream_guess import guess_stream, looks_streamed
 from lm_eval_so.core.config.load import require_valid, take_config
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError

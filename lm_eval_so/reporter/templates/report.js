@@ -442,6 +442,14 @@
     if (place < 0) state.by = state.is = "";
     if (part("query").value !== state.q) part("query").value = state.q;
   };
+  const languages = new Intl.DisplayNames(document.documentElement.lang, { type: "language" });
+  const languageName = (code) => {
+    try {
+      return languages.of(code);
+    } catch { // the dataset may call a language anything
+      return code;
+    }
+  };
   const makeFields = () => {
     for (const view of ["all", ...Object.keys(data.view_bits)]) {
       if (!data.id.some((_, n) => has(n, view))) continue;
@@ -451,7 +459,7 @@
     }
     const judged = names.filter((_, metric) => data.best[metric] !== null);
     options("tag", say.any_tag, seen(data.tags.flatMap((tags) => (tags.length ? tags : [-1]))));
-    options("language", say.any_language, seen(data.language));
+    options("language", say.any_language, seen(data.language), languageName);
     options("status", say.any_status, seen(data.rows.flatMap((rows) => rows.map((row) => row[1]))));
     options("metric", say.any_metric, judged, (metric) => fill(say.below, { metric }));
     options("sort", say.by_telling, [IN_DATASET_ORDER, ...names], (metric) => (metric === IN_DATASET_ORDER ? say.by_order : fill(say.by_metric, { metric })));

@@ -123,10 +123,20 @@ class Answers:
     """
 
     def __init__(self, backend: ChatBackend, redactor: Redactor) -> None:
-        self._redactor = redactor
+        self._backend = backend
+        self._given = self._all = redactor
+        self._learned: Redactor | None = None
         self._keeps_raw = backend.env.keeps_raw
         self._measures = backend.capabilities.measures_latency
         self._tariff = tariff_of(backend)
+
+    @property
+    def _redactor(self) -> Redactor:
+        """Takes out all secrets, those of renewed tokens included."""
+        learned = self._backend.learned
+        if learned is not self._learned:
+            self._learned, self._all = learned, self._given.joined(learned)
+        return self._all
 
     def of_response(self, response: ChatResponse, row: Row, *, now: float) -> Answer:
         """Return the answer that a response is."""
@@ -136,14 +146,16 @@ class Answers:
         model = response.model or model_of(row.request)
         cost = cost_of(response.usage, self._tariff, model=model, at=row.wall)
         response, redactions = self._kept_of(response)
-        took_ms = round((now - row.sent_at) * 1000, 1)
+        took_ms = response.latency_ms
+        if self._measures and took_ms is None:
+            took_ms = round((now - row.sent_at) * 1000, 1)
         return Answer(
             status=status,
             response=response,
             usage=response.usage,
             cost_usd=cost.usd,
             cost_source=cost.source,
-            latency_ms=took_ms if self._measures else response.latency_ms,
+            latency_ms=took_ms,
             total_ms=round((now - row.began) * 1000, 1),
             queue_ms=row.queue_ms,
             attempts=len(row.retries) + 1,

@@ -2,10 +2,11 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from pydantic import JsonValue
 
@@ -14,12 +15,14 @@ from lm_eval_so.core.backends.credentials import shared_headers
 from lm_eval_so.core.backends.error_texts import Case
 from lm_eval_so.core.backends.faults import explained, is_forbidden, public_url
 from lm_eval_so.core.backends.http.options import HttpOptions
-from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
+from lm_eval_so.core.backends.http.template import CONTROL, LONE, TEMPLATE
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest, digest_text
+from lm_eval_so.core.http.hosts import host_of
 from lm_eval_so.core.secrets import Redactor, is_secret_name, make_redactor, url_secrets
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
+_ANY = "https://host"
 _SECRET_KEY = re.compile(r"key|token|sig|code|secret|passw|auth", re.IGNORECASE)
 
 
@@ -77,7 +80,58 @@ def find_address(options: HttpOptions, env: BackendEnv) -> Address:
     )
 
 
-def url_problems(url: str) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the requests that make an answer."""
+
+    told: str = ""
+    """Beginning of an error of it; "" for the question's own."""
+    option: str = "options.url"
+    """Key of its address."""
+    url: str = ""
+    """Address; "" for that of the options."""
+    is_heard: bool | None = None
+    """Whether the chatbot has taken in the question if this fails; None: as its status says."""
+
+
+Tell = Callable[[Step], AbstractContextManager[None]]
+"""Function that puts errors inside its context into words, as those of a request."""
+
+
+def same_host(target: str, base: str) -> str:
+    """Return an address that a server named; the keys go to no other host by its word.
+
+    Args:
+        target: Address or path.
+        base: Address that was asked.
+
+    Raises:
+        BackendError: `invalid_request`, if it is at another host.
+    """
+    url = urljoin(base, target)
+    host = host_of(url)
+    if host is None or host != host_of(base):
+        what = f"the server says that the answer is at another host, {host or public_url(url)}"
+        hint = "if that may get the headers, write its address into poll.url"
+        details = {"option": "options.poll.url"}
+        raise BackendError(
+            ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
+        )
+    return url
+
+
+def absolute(url: str, base: str) -> str:
+    """Return the address of a path on the host of another; an address stays as it is."""
+    if not url.startswith("/") or url.startswith("//"):
+        return url
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        return url  # told as a problem of the other
+    return f"{parts.scheme}://{parts.netloc}{url}"
+
+
+def url_problems(url: str, *, key: str = "options.url") -> Iterator[Problem]:
     """Find the problems of a URL, without showing its secrets."""
     try:
         parts = urlsplit(url)
@@ -85,14 +139,30 @@ def url_problems(url: str) -> Iterator[Problem]:
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         parts, is_address = urlsplit(""), False
-    where = Where(key="options.url")
+    where = Where(key=key)
     if not is_address or CONTROL.search(url):
         hint = "write it as https://host/path"
+        if key != "options.url":
+            hint += ", or as /path on the host of options.url"
         yield Problem(what=f'"{public_url(url)}" is no address', where=where, hint=hint)
     elif TEMPLATE.search(parts.netloc):
         # else a row of the dataset could send the key to another host
-        what = "the host of options.url cannot come from a template"
+        what = f"the host of {key} cannot come from a template"
         yield Problem(what=what, where=where, hint="write it, or ${NAME} for a variable")
+
+
+def address_problems(options: HttpOptions) -> Iterator[Problem]:
+    """Find the problems of all addresses of the options."""
+    yield from url_problems(options.url)
+    for key, url in other_urls(options):
+        is_of_answer = key.startswith("options.poll") and LONE.fullmatch(url)
+        if is_of_answer or (absolute(url, _ANY) != url and not CONTROL.search(url)):
+            continue
+        problems = [*url_problems(url, key=key)]
+        if not problems and "@" in urlsplit(url).netloc:
+            what, hint = f"{key} holds a user", "send it by headers, which all requests carry"
+            problems.append(Problem(what=what, where=Where(key=key), hint=hint))
+        yield from problems
 
 
 def public_query(url: str, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,12 +177,38 @@ def query_names(url: str, query: Mapping[str, Any]) -> list[JsonValue]:
     return [*dict.fromkeys((*names, *query))]
 
 
+def public_requests(told: JsonValue, *, only_names: bool) -> JsonValue:
+    """Return options of requests with their addresses as they may be shown, and the queries apart.
+
+    Args:
+        told: Options of a request, or of several, as JSON.
+        only_names: Whether the values of queries are left out.
+    """
+    if isinstance(told, list):
+        return [public_requests(each, only_names=only_names) for each in told]
+    if not isinstance(told, dict) or not told.get("url"):
+        return told
+    url = str(told["url"])
+    query = query_names(url, {}) if only_names else public_query(url, {})
+    return {**told, "url": public_url(url), **({"query": query} if query else {})}
+
+
 def with_templates(found: Secrets, options: HttpOptions) -> Secrets:
-    """Add the variables that templates may use, and the texts of the query."""
+    """Add the variables that templates may use, and the texts of the queries."""
     named = enumerate(options.env)
     of_templates = (SecretSource(name=name, key=("env", place)) for place, name in named)
     sent = {**found.sent, **dict(_query_texts(options.query))}
+    for key, url in other_urls(options):
+        pairs = parse_qsl(url.partition("?")[2])
+        sent |= {(key.split(".")[1], name): value for name, value in pairs}
     return Secrets(sources=(*found.sources, *of_templates), sent=sent)
+
+
+def other_urls(options: HttpOptions) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of other requests than the question's, as they are written, by key."""
+    yield from ((f"{key}.url", section.url) for key, section in options.openings)
+    if options.poll and options.poll.url:
+        yield "options.poll.url", options.poll.url
 
 
 def _query_texts(query: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
@@ -124,8 +220,17 @@ def _query_texts(query: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
                 yield ("query", name, place), text
 
 
-def in_our_words(error: BackendError, address: Address) -> BackendError:
-    """Return the error of a status in our words, without secrets that the server may quote."""
+def in_our_words(
+    error: BackendError, address: Address, step: Step, *, learned: Redactor
+) -> BackendError:
+    """Return the error of a request in our words, without secrets that the server may quote.
+
+    Args:
+        error: Error of the attempt.
+        address: The endpoint.
+        step: The request.
+        learned: Takes out the secrets that are known since the start.
+    """
     case, hint, sources = None, None, ", ".join(address.sources)
     if is_forbidden(error):
         case = Case.FORBIDDEN
@@ -137,9 +242,18 @@ def in_our_words(error: BackendError, address: Address) -> BackendError:
     facts = {
         "key": sources,
         "blamed": f"the key in {sources} may not do this" if sources else "it wants a key",
-        "url": address.public,
+        "url": public_url(step.url) if step.url else address.public,
+        "option": step.option,
     }
-    return explained(error, case, facts=facts, clean=address.redactor.redact_json, hint=hint)
+    clean = address.redactor.joined(learned).redact_json
+    told = explained(error, case, facts=facts, clean=clean, hint=hint)
+    if step.is_heard is not None:
+        told.taken_in = step.is_heard
+    if step.told:
+        told.message = f"{step.told}: {told.message}"
+        told.args = (told.message,)
+        told.problems = (replace(told.problems[0], what=told.message),)
+    return told
 
 
 def _about_credentials(address: Address) -> str | None:

@@ -86,6 +86,8 @@ NAMES: Mapping[str, Callable[[ChatRequest, Surroundings], Any]] = {
     "response_format": lambda request, _: request.response_format,
 }
 """Names of templates, and the functions that read them."""
+ANSWER = "answer"
+"""Name of the first response in the templates of a poll."""
 
 
 @dataclass(slots=True)
@@ -95,10 +97,12 @@ class Conversation:
     id: str
     kept: dict[str, Any] = field(default_factory=dict)
     """Values from the server to be sent back."""
+    opened: Mapping[str, Any] | None = None
+    """Values that the opening of its session gave; None: it is not open."""
 
     def values(self) -> dict[str, Any]:
         """Return the values of `session` in templates."""
-        return {"id": self.id, **self.kept}
+        return {"id": self.id, **(self.opened or {}), **self.kept}
 
 
 class Conversations:
@@ -112,16 +116,22 @@ class Conversations:
         self._run = secrets.token_bytes(32)
         self._by_session: OrderedDict[str, Conversation] = OrderedDict()
 
-    def get(self, session: str) -> Conversation:
-        """Return a conversation by the request's session; a new one if it is not remembered."""
+    def get(self, session: str, *, attempt: int = 1) -> Conversation:
+        """Return a conversation by the request's session; a new one if it is not remembered.
+
+        Args:
+            session: The session; "" for one that nobody comes back to.
+            attempt: Number of the attempt, if each begins a conversation of its own.
+        """
         known = self._by_session.get(session)
         if known is not None:
             return known
-        return Conversation(self._id(session) if session else str(uuid.uuid4()))
+        named = session if attempt == 1 else f"{session}\n{attempt}"
+        return Conversation(self._id(named) if session else str(uuid.uuid4()))
 
     def keep(self, session: str, conversation: Conversation, values: Mapping[str, Any]) -> None:
         """Keep values that the server gave."""
-        if not session or not values:
+        if not session or not (values or conversation.opened):
             return
         conversation.kept.update(values)
         self._by_session[session] = conversation

@@ -74,6 +74,45 @@ class StatusSection(_Section):
     """True if a content filter stopped the answer."""
 
 
+class RequestSection(_Section):
+    """A request besides the one with the question; it carries the same headers."""
+
+    method: str = Field(default="POST", pattern=r"^[A-Za-z]+$")
+    """HTTP method."""
+    body: JsonValue = None
+    """A template, or a mapping or list whose texts are templates; null sends none."""
+    content_type: Literal["json", "form", "text"] = "json"
+    """Type of the body."""
+
+
+class SessionSection(RequestSection):
+    """A request that opens a session."""
+
+    url: str
+    """Address, or path on the host of the question's; a template as that."""
+    take: dict[str, str] = Field(default_factory=dict)
+    """Values of the response for later requests, as session.<name> in templates: name to JMESPath."""
+    take_headers: dict[str, str] = Field(default_factory=dict)
+    """The same from headers of the response: name to header; of a cookie only name=value."""
+
+
+class PollSection(RequestSection):
+    """A request that is repeated until the answer is there."""
+
+    url: str = ""
+    """Address or path; a template that may name `answer`, the first response; default: its Location."""
+    method: str = Field(default="GET", pattern=r"^[A-Za-z]+$")
+    """HTTP method."""
+    until: str = ""
+    """JMESPath that finds something once the answer is there; default: the places of `response`."""
+    failed: str = ""
+    """JMESPath that finds something if there will be no answer."""
+    every_s: float = Field(default=1, gt=0)
+    """Seconds between two requests, unless Retry-After asks for more."""
+    settle_s: float = Field(default=0, ge=0)
+    """Seconds that an answer must stay the same, for a chatbot that answers in several messages."""
+
+
 class HttpOptions(SharedOptions):
     """Requests to the chatbot, and places of its answer."""
 
@@ -95,6 +134,10 @@ class HttpOptions(SharedOptions):
     """Places in a response."""
     stream: StreamSection | Literal["auto"] | bool = "auto"  # type: ignore[assignment]
     """Places in a streamed response, for an endpoint that streams."""
+    session: SessionSection | list[SessionSection] | None = None
+    """Requests that open a session before the question is sent, one after another."""
+    poll: PollSection | None = None
+    """Request for an answer that is not in the first response."""
     history: Literal["full", "stateful"] = "full"
     """full: each request carries the conversation; stateful: the server keeps it by session."""
     ok_status: list[int] = Field(default=[200], min_length=1)
@@ -103,3 +146,15 @@ class HttpOptions(SharedOptions):
     """Signs in the response that the chatbot did not answer as asked."""
     retry_unsafe: bool = False
     """stateful: whether a request that may have been processed is sent again."""
+
+    @property
+    def openings(self) -> tuple[tuple[str, SessionSection], ...]:
+        """The requests that open a session, by the key of each."""
+        if isinstance(self.session, list):
+            return tuple((f"options.session.{i}", each) for i, each in enumerate(self.session))
+        return (("options.session", self.session),) if self.session else ()
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Names of the values that the opening of a session gives."""
+        return tuple(n for _, each in self.openings for n in (*each.take, *each.take_headers))

@@ -9,9 +9,15 @@ from urllib.parse import quote, urlencode
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.backends.http.conversation import NAMES, Surroundings, names_of
-from lm_eval_so.core.backends.http.options import HttpOptions
-from lm_eval_so.core.backends.http.readers import option_error
+from lm_eval_so.core.backends.http.conversation import (
+    ANSWER,
+    NAMES,
+    Surroundings,
+    names_of,
+)
+from lm_eval_so.core.backends.http.options import HttpOptions, PollSection, SessionSection
+from lm_eval_so.core.backends.http.reading.readers import option_error
+from lm_eval_so.core.backends.http.wire import HttpRequest
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.templates.user import TemplateFault, UserTemplate, to_json
 from lm_eval_so.errors import BackendError, Problem, Where
@@ -23,21 +29,13 @@ _CONTENT_TYPES = {
 }
 TEMPLATE = re.compile(r"\{[{%#]")
 """Beginning of a template."""
+LONE = re.compile(r"\s*\{\{[^{}]*\}\}\s*")
+"""A template that is one expression alone."""
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """Characters that neither a header nor an address may hold."""
 _JSON_HINT = 'write | tojson, without quotes around it: {"message": {{ last_user | tojson }}}'
 _PLAIN = "a"
 _NASTY = 'a "quote", a \\ and\na line end'
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request, ready to be sent."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,105 +57,47 @@ class Piece:
         except TemplateFault as fault:
             raise option_error(self.key, f"{self.key}: {told(fault)}") from None
 
+    def is_right(self, values: Mapping[str, Any]) -> bool:
+        """Return whether it can be filled in."""
+        try:
+            self.template.render(values)
+        except TemplateFault:
+            return False
+        return True
+
 
 def told(fault: TemplateFault) -> str:
     """Return the text about a wrong template, with the line if it is not the first."""
     return f"line {fault.line} of the template: {fault}" if (fault.line or 1) > 1 else str(fault)
 
 
-class RequestTemplate:
-    """The templates of a request, checked and compiled once.
+class _Templates:
+    """Templates of some options, compiled once.
 
     Args:
-        options: Options of the backend.
-        secret_headers: Headers that are no templates; they go over those of the options.
+        names: Names that they may use.
 
     Attributes:
         pieces: All templates.
         problems: Problems of the templates; with any, nothing can be filled in.
-        names: The names that the templates use.
     """
 
-    def __init__(self, options: HttpOptions, *, secret_headers: Mapping[str, str]) -> None:
+    def __init__(self, names: Iterable[str] = NAMES) -> None:
         self.problems: list[Problem] = []
-        self._content_type = options.content_type
-        self._method = options.method.upper()
         self.pieces: list[Piece] = []
-        self._url = self._compiled(options.url, "options.url", escape=_escaped)
-        self._query = self._compiled_tree(options.query, "options.query")
-        headers = {
-            name: self._compiled(value, f"options.headers.{name}")
-            for name, value in options.headers.items()
-        }
-        self._headers = {n: v for n, v in headers.items() if isinstance(v, Piece)}
-        fixed = {n: v for n, v in headers.items() if isinstance(v, str)} | dict(secret_headers)
-        self._fixed_headers = {**self._own_headers(options, {*headers, *fixed}), **fixed}
-        is_text = isinstance(options.body, str)
-        self._body = (
-            self._compiled(str(options.body), "options.body")
-            if is_text
-            else self._compiled_tree(options.body, "options.body")
-        )
-        if options.content_type == "text" and not (is_text or options.body is None):
-            self._blame("options.body", "with content_type text the body is a text")
-        if options.content_type == "form" and isinstance(options.body, list):
-            self._blame("options.body", "a form is a mapping or a text")
-        self.names = frozenset(name for piece in self.pieces for name in piece.template.names)
+        self._known = frozenset(names)
 
-    def fill(self, values: Mapping[str, Any]) -> HttpRequest:
-        """Make the request.
-
-        Raises:
-            BackendError: `invalid_request`, naming the option, if something is missing or does
-                not fit.
-        """
-        url = _filled(self._url, values)
-        if self._query:
-            pairs = list(_pairs(_filled(self._query, values), "options.query"))
-            url += ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote)
-        headers = self._fixed_headers
-        if self._headers:
-            headers = {**headers, **dict(self._filled_headers(values))}
-        body = None if self._body is None else utf8(self._filled_body(values))
-        return HttpRequest(self._method, url, headers, body)
-
-    def _filled_headers(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for name, value in self._headers.items():
-            text = _filled(value, values)
-            if CONTROL.search(text):
-                key = f"options.headers.{name}"
-                raise option_error(key, f"{key} comes to a text with line ends")
-            yield name, text
-
-    def _filled_body(self, values: Mapping[str, Any]) -> str:
-        body = _filled(self._body, values)
-        if self._content_type == "form" and isinstance(body, dict):
-            return urlencode(list(_pairs(body, "options.body")))
-        if self._content_type != "json":
-            return str(body)
-        if not isinstance(self._body, Piece | str):
-            return to_json(body)
-        try:
-            json.loads(body)
-        except (ValueError, RecursionError) as error:
-            what = f"the body does not come to JSON: {error}"
-            raise option_error("options.body", what, hint=_JSON_HINT) from None
-        return str(body)
-
-    def _own_headers(self, options: HttpOptions, given: set[str]) -> dict[str, str]:
-        for name, value in options.headers.items():
-            if CONTROL.search(value):
-                self._blame(f"options.headers.{name}", "a header has no line ends")
-        if options.body is None or "content-type" in {name.lower() for name in given}:
-            return {}
-        return {"Content-Type": _CONTENT_TYPES[options.content_type]}
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the templates use."""
+        return frozenset(name for piece in self.pieces for name in piece.template.names)
 
     def _compiled(self, text: str, key: str, **how: Any) -> Any:
         """Return the piece of a text that is a template, else the text."""
         if not TEMPLATE.search(text):
             return text
         try:
-            piece = Piece(key, text, UserTemplate(text, known=NAMES, **how))
+            piece = Piece(key, text, UserTemplate(text, known=self._known, **how))
         except TemplateFault as fault:
             self._blame(key, told(fault))
             return text
@@ -178,6 +118,132 @@ class RequestTemplate:
 
     def _blame(self, key: str, what: str) -> None:
         self.problems.append(Problem(what=what, where=Where(key=key)))
+
+
+class HeaderTemplates(_Templates):
+    """Headers of all requests.
+
+    Args:
+        headers: The headers; values are templates.
+        secret: Names of the headers that are no templates, and go over those.
+    """
+
+    def __init__(self, headers: Mapping[str, str], *, secret: Iterable[str]) -> None:
+        super().__init__()
+        self.given = frozenset(name.lower() for name in (*headers, *secret))
+        """Names of the headers, in lower case."""
+        self._values: dict[str, Any] = {}
+        for name, value in headers.items():
+            self._values[name] = self._compiled(value, f"options.headers.{name}")
+            if CONTROL.search(value):
+                self._blame(f"options.headers.{name}", "a header has no line ends")
+
+    def fill(self, values: Mapping[str, Any], *, opens: bool = False) -> dict[str, str]:
+        """Make the headers.
+
+        Args:
+            values: JSON values by name.
+            opens: Whether the session is not open yet, so that a header that needs it is left out.
+
+        Raises:
+            BackendError: `invalid_request`, naming the option, if something is missing or does
+                not fit.
+        """
+        found = {}
+        for name, value in self._values.items():
+            if opens and isinstance(value, Piece) and not value.is_right(values):
+                continue
+            text = found[name] = _filled(value, values)
+            if CONTROL.search(text):
+                key = f"options.headers.{name}"
+                raise option_error(key, f"{key} comes to a text with line ends")
+        return found
+
+
+class RequestTemplate(_Templates):
+    """The templates of a request.
+
+    Args:
+        section: Options of the request.
+        headers: Headers of all requests.
+        at: Key of the options.
+        names: Names that the templates may use.
+    """
+
+    def __init__(
+        self,
+        section: HttpOptions | SessionSection | PollSection,
+        headers: HeaderTemplates,
+        *,
+        at: str = "options",
+        names: Iterable[str] = NAMES,
+    ) -> None:
+        super().__init__(names)
+        body, self._at = section.body, at
+        self._content_type = section.content_type
+        self._method = section.method.upper()
+        self._opens = isinstance(section, SessionSection)
+        self._headers = headers
+        self._own_headers = {}
+        if body is not None and "content-type" not in headers.given:
+            self._own_headers = {"Content-Type": _CONTENT_TYPES[section.content_type]}
+        how = {"keeps_type": True} if LONE.fullmatch(section.url) else {"escape": _escaped}
+        self._url = self._compiled(section.url, f"{at}.url", **how)
+        query = section.query if isinstance(section, HttpOptions) else {}
+        self._query = self._compiled_tree(query, f"{at}.query")
+        is_text = isinstance(body, str)
+        self._body = (
+            self._compiled(str(body), f"{at}.body")
+            if is_text
+            else self._compiled_tree(body, f"{at}.body")
+        )
+        if section.content_type == "text" and not (is_text or body is None):
+            self._blame(f"{at}.body", "with content_type text the body is a text")
+        if section.content_type == "form" and isinstance(body, list):
+            self._blame(f"{at}.body", "a form is a mapping or a text")
+
+    @property
+    def all_pieces(self) -> list[Piece]:
+        """The templates of the request, its headers included where they must be right."""
+        return [*self.pieces, *([] if self._opens else self._headers.pieces)]
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """The names that the request uses, its headers included."""
+        return self.names | self._headers.names
+
+    def fill(self, values: Mapping[str, Any]) -> HttpRequest:
+        """Make the request.
+
+        Raises:
+            BackendError: `invalid_request`, naming the option, if something is missing or does
+                not fit.
+        """
+        url = _filled(self._url, values)
+        if not isinstance(url, str) or CONTROL.search(url):
+            key = f"{self._at}.url"
+            raise option_error(key, f"{key} comes to something that is no address")
+        if self._query:
+            pairs = list(_pairs(_filled(self._query, values), f"{self._at}.query"))
+            url += ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote)
+        headers = {**self._own_headers, **self._headers.fill(values, opens=self._opens)}
+        body = None if self._body is None else utf8(self._filled_body(values))
+        return HttpRequest(self._method, url, headers, body)
+
+    def _filled_body(self, values: Mapping[str, Any]) -> str:
+        body = _filled(self._body, values)
+        if self._content_type == "form" and isinstance(body, dict):
+            return urlencode(list(_pairs(body, f"{self._at}.body")))
+        if self._content_type != "json":
+            return str(body)
+        if not isinstance(self._body, Piece | str):
+            return to_json(body)
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError) as error:
+            what = f"the body does not come to JSON: {error}"
+            raise option_error(f"{self._at}.body", what, hint=_JSON_HINT) from None
+        return str(body)
 
 
 def utf8(text: str) -> bytes:
@@ -227,7 +293,8 @@ def probe(
     *,
     params: Mapping[str, JsonValue],
     env: Mapping[str, str],
-    kept: Iterable[str],
+    taken: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> list[Problem]:
     """Find mistakes on which requests would fail.
 
@@ -235,15 +302,18 @@ def probe(
         template: Templates without problems.
         params: The parameters of the config.
         env: The variables that templates may use.
+        taken: Names of the session that are there before the request.
         kept: Names that responses give to the session.
     """
-    later = dict.fromkeys(("id", *kept), _PLAIN)
+    first = dict.fromkeys(("id", *taken), _PLAIN)
+    later = {**first, **dict.fromkeys(kept, _PLAIN)}
     for text in (_PLAIN, _NASTY):
-        for session in ({"id": _PLAIN}, later):
+        for session in (first, later):
             request = _request(text, params, turn=int(session is later))
-            values = names_of(request, Surroundings(session, env), template.names)
-            problems = list(_faults(template.pieces, values, later))
-            if problems:
+            wanted = template.all_names - {ANSWER}
+            values = names_of(request, Surroundings(session, env), wanted)
+            problems = list(_faults(template.all_pieces, values, later))
+            if problems or ANSWER in template.names:
                 return problems
             problem = _whole_fault(template, values, text)
             if problem:
@@ -258,20 +328,12 @@ def _faults(
         try:
             piece.template.render(values)
         except TemplateFault as fault:
-            if "metadata" in piece.source:
-                continue  # may be right for what a sample has there
+            if "metadata" in piece.source or ANSWER in piece.template.names:
+                continue  # may be right for what a sample has there, or a response
             hint = None
-            if _is_right(piece, {**values, "session": later}):
+            if piece.is_right({**values, "session": later}):
                 hint = "it is there from the second turn on; write | default('') behind it"
             yield Problem(what=told(fault), where=Where(key=piece.key), hint=hint)
-
-
-def _is_right(piece: Piece, values: Mapping[str, Any]) -> bool:
-    try:
-        piece.template.render(values)
-    except TemplateFault:
-        return False
-    return True
 
 
 def _whole_fault(template: RequestTemplate, values: Mapping[str, Any], text: str) -> Problem | None:
@@ -279,7 +341,7 @@ def _whole_fault(template: RequestTemplate, values: Mapping[str, Any], text: str
         template.fill(values)
     except BackendError as error:
         key = str(error.details["option"])
-        if key != "options.body" and text == _NASTY:
+        if not key.endswith(".body") and text == _NASTY:
             return None  # a header with a line end is told by the row that has one
         if error.hint is None:
             return None  # a template that needs a sample's metadata

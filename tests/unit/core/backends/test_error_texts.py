@@ -44,7 +44,7 @@ WORDED = {
     ),
     Case.URL_UNKNOWN: (
         "nothing found at https://a.example/v1/chat/completions (403: {no})",
-        "is options.url right?",
+        "is options.base_url right?",
     ),
     Case.SEED_REFUSED: ("{no}", "set backend.options.seed: off if the endpoint takes none"),
     Case.REDIRECT: (

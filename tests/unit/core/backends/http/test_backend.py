@@ -190,6 +190,7 @@ async def test_send__ok_status():
     error = await refused(told)
     assert error.message == "status 202 is not among ok_status"
     assert error.details == {"option": "options.ok_status"}
+    assert "options.poll asks for it" in (error.hint or "")
 
 
 async def test_send__redirect_names_url_and_is_not_followed():

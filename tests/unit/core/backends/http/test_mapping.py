@@ -1,8 +1,8 @@
 import pytest
 
-from lm_eval_so.core.backends.http.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.options import HttpOptions, ResponseSection, StatusSection
-from lm_eval_so.core.backends.http.paths import compile_path, likely_path
+from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
+from lm_eval_so.core.backends.http.reading.paths import compile_path, likely_path
 from lm_eval_so.core.records.chat import ChatResponse, ToolCall
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError
@@ -76,11 +76,38 @@ def test_read__an_object_names_its_keys():
     assert failed.value.hint == "name a part of it: 본문, b"
 
 
-@pytest.mark.parametrize("values", [{"answer": None}, {}, [], None, "x", 3, {"answer": []}])
+@pytest.mark.parametrize("values", [{"answer": None}, {}, [], None, "x", 3])
 def test_read__no_text(values: object):
     with pytest.raises(BackendError, match="found nothing; the response ") as failed:
         read(values)
     assert failed.value.details == {"option": "options.response.text"}
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "is_silent"),
+    [
+        ("[].text", [], True),  # Rasa's bot that says nothing
+        ("[0].text", [], True),
+        ("answer", {"answer": []}, True),
+        ("a.b[].text", {"a": {"b": []}}, True),
+        ("a.b[].text", {"a": {}}, False),
+        ("[].text", [{"image": "x.png"}], False),
+        ("[].texts", [{"text": "x"}], False),
+        ("[?who=='bot'].text", [{"who": "user", "text": "x"}], True),
+        ("[?who=='bot'].texts", [{"who": "bot", "text": "x"}], False),
+        ("turns[].parts[].text", {"turns": [{"parts": []}, {"parts": []}]}, True),
+        ("turns[].part[].text", {"turns": [{"parts": []}]}, False),
+        ("turns[-1].text | [0]", {"turns": []}, True),
+        ("replies[].text", {"error": "busy", "replies": []}, False),
+    ],
+)
+def test_read__an_empty_list_is_an_empty_answer(path: str, values: object, is_silent: bool):
+    mapping = ResponseMapping(HttpOptions(url="http://a", response=ResponseSection(text=path)))
+    if is_silent:
+        assert mapping.read(values).text == ""
+    else:
+        with pytest.raises(BackendError, match="found nothing"):
+            mapping.read(values)
 
 
 def test_read__no_text_is_fine_beside_a_call_a_refusal_or_a_status():

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from servers.own_endpoints import DONE, SSE, event
 
-from lm_eval_so.core.backends.http.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.options import HttpOptions, ResponseSection, StreamSection
-from lm_eval_so.core.backends.http.stream import StreamMapping
+from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
+from lm_eval_so.core.backends.http.reading.stream import StreamMapping
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind
 

@@ -6,8 +6,14 @@ from urllib.parse import urljoin
 
 from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
 from lm_eval_so.core.backends.http.options import HttpOptions
-from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
-from lm_eval_so.core.backends.http.readers import (
+from lm_eval_so.core.backends.http.reading.paths import (
+    Path,
+    compile_path,
+    is_over_empty,
+    likely_path,
+    shown_keys,
+)
+from lm_eval_so.core.backends.http.reading.readers import (
     bad_response,
     is_encoding,
     json_of,
@@ -24,6 +30,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, Problem, Where
 
 _RESPONSE = "options.response."
+_ACCEPTED = 202
 INSTEAD_OF_TEXT = frozenset({"tool_calls", "refusal", "status"})
 """Facts of a response that may have no text."""
 
@@ -119,15 +126,28 @@ class ResponseMapping:
 
         Raises:
             BackendError: `bad_response` if there is no text where it should be, or something has
-                another type than it should.
+                another type than it should. An empty list of texts is the answer of a chatbot
+                that says nothing.
         """
         facts = self.read_facts(values)
         found = self._text_path(values) if self._text_path else None
         if found is None or found == []:
-            if not facts.keys() & INSTEAD_OF_TEXT:
+            is_silent = not tells_error(values) and is_over_empty(self._section.text, values)
+            if not (is_silent or facts.keys() & INSTEAD_OF_TEXT):
                 raise self._missing_text(values)
             found = ""
         return make_response(read_text(found, _RESPONSE + "text"), {**facts, **more})
+
+    def find(self, values: Any) -> Any:
+        """Return what a response has of an answer: its text as it stands there, or another sign.
+
+        None if nothing is there yet.
+        """
+        found = self._text_path(values) if self._text_path else None
+        if found:
+            return found
+        facts = self.read_facts(values)
+        return next((facts[name] for name in INSTEAD_OF_TEXT if name in facts), None)
 
     def read_facts(self, values: Any, *, but: str = "") -> dict[str, Any]:
         """Return the facts of a response, or of an event of a stream, besides the text.
@@ -163,6 +183,14 @@ class ResponseMapping:
         found = {name: path(values) for name, path in self._session.items()}
         return {name: value for name, value in found.items() if value is not None}
 
+    def read_kept(self, answer: HttpAnswer) -> dict[str, Any]:
+        """Return what is kept of a response before the answer, as far as it is there."""
+        try:
+            values = json_of(answer.headers, answer.body) if self._session else None
+        except BackendError:
+            values = None
+        return {**self.read_session_headers(answer.headers), **self.read_session(values)}
+
     @property
     def tells_end(self) -> bool:
         """Return whether a finish reason is looked for."""
@@ -170,13 +198,7 @@ class ResponseMapping:
 
     def read_session_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a response that are kept for the next turn."""
-        found = {}
-        for name, header in self._section.session_headers.items():
-            value = headers.get(header.lower())
-            if value:
-                is_cookie = header.lower() == "set-cookie"
-                found[name] = value.partition(";")[0] if is_cookie else value
-        return found
+        return header_values(self._section.session_headers, headers)
 
     def _unusual(self, answer: HttpAnswer, url: str) -> ChatResponse:
         """Read a response with another status: a refusal that its body tells of, or an error."""
@@ -190,6 +212,8 @@ class ResponseMapping:
         if 200 <= answer.status < 300:
             what = f"status {answer.status} is not among ok_status"
             hint = "add it if such a response is an answer"
+            if answer.status == _ACCEPTED:
+                hint += "; if the answer comes later, options.poll asks for it"
             error = option_error("options.ok_status", what, hint=hint)
             error.http_status = answer.status
             raise error
@@ -200,14 +224,31 @@ class ResponseMapping:
 
     def _missing_text(self, values: Any) -> BackendError:
         path = self._section.text
-        what = f'response.text "{path}" found nothing; the response {_has(values)}'
+        what = f'response.text "{path}" found nothing; the response {has_told(values)}'
         better = likely_path(values, path)
         return bad_response(
             what, _RESPONSE + "text", hint=f"try '{better}'" if better else None, sent=values
         )
 
 
-def _has(values: Any) -> str:
+def header_values(names: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """Return values of headers that are sent back; of a cookie only name=value.
+
+    Args:
+        names: Headers by the names of the values.
+        headers: Headers of a response; names in lower case.
+    """
+    found = {}
+    for name, header in names.items():
+        value = headers.get(header.lower())
+        if value:
+            is_cookie = header.lower() == "set-cookie"
+            found[name] = value.partition(";")[0] if is_cookie else value
+    return found
+
+
+def has_told(values: Any) -> str:
+    """Say what a response has, for an error about a path that finds nothing."""
     if isinstance(values, dict):
         return f"has: {shown_keys(values)}" if values else "is an empty mapping"
     return "is a list" if isinstance(values, list) else "is one value"

@@ -24,6 +24,10 @@ _ANSWER_KEYS = (
 _NO_ANSWER_KEYS = frozenset(
     {"id", "role", "type", "object", "model", "finish_reason", "status", "code", "index", "created"}
 )
+_GOES_ON = frozenset(
+    {"filter_projection", "flatten", "index_expression", "pipe", "projection", "subexpression"}
+)
+"""Kinds of paths that look for the rest in what their first part finds."""
 _MOST_KEYS = 12
 _MOST_OF_KEY = 40
 _MOST_LOOKED_AT = 1000
@@ -53,6 +57,40 @@ def compile_path(path: str) -> Path:
             return None  # a function met another type than it takes: not what was looked for
 
     return find
+
+
+def is_over_empty(path: str, values: Any) -> bool:
+    """Return whether the list that a path goes through, or ends at, is there and empty.
+
+    A filter that keeps nothing counts: the texts of the chatbot are then an empty list, too.
+
+    Args:
+        path: A valid JMESPath.
+        values: A JSON value in which it finds null or an empty list.
+    """
+    visit = TreeInterpreter().visit
+    try:
+        return _is_empty(jmespath.compile(path).parsed, values, visit)
+    except JMESPathError:
+        return False  # a function met another type than it takes
+
+
+def _is_empty(node: Mapping[str, Any], values: Any, visit: Callable[[Any, Any], Any]) -> bool:
+    if node["type"] not in _GOES_ON:
+        return bool(visit(node, values) == [])
+    before = node["children"][0]
+    found = visit(before, values)
+    if not found:
+        return _is_empty(before, values, visit)
+    match node["type"]:
+        case "projection":
+            return False
+        case "filter_projection":
+            left, _, condition = node["children"]
+            kept = {**node, "children": [left, {"type": "identity", "children": []}, condition]}
+            return bool(visit(kept, values) == [])
+        case _:
+            return bool(visit(node, values) == [])
 
 
 def _plain_steps(node: Mapping[str, Any]) -> tuple[str | int, ...] | None:

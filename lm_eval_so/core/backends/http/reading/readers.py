@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval_so.core.backends.error_texts import Case, in_words
 from lm_eval_so.core.backends.faults import MOST_OF_BODY, no_json
-from lm_eval_so.core.backends.http.paths import shown_keys
+from lm_eval_so.core.backends.http.reading.paths import shown_keys
 from lm_eval_so.core.backends.openai.chat import whole_number
 from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.errors import BackendError, ErrorKind

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lm_eval_so.core.backends.faults import answered_error, tells_error
-from lm_eval_so.core.backends.http.mapping import (
+from lm_eval_so.core.backends.http.options import StreamSection
+from lm_eval_so.core.backends.http.reading.mapping import (
     INSTEAD_OF_TEXT,
     ResponseMapping,
     make_response,
 )
-from lm_eval_so.core.backends.http.options import StreamSection
-from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
-from lm_eval_so.core.backends.http.readers import (
+from lm_eval_so.core.backends.http.reading.paths import Path, compile_path, likely_path, shown_keys
+from lm_eval_so.core.backends.http.reading.readers import (
     add_calls,
     bad_response,
     parse,

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.backends.http.paths import compile_path, likely_path
+from lm_eval_so.core.backends.http.reading.paths import compile_path, likely_path
 from lm_eval_so.core.http.sse import Event, read_events
 
 _BEGINNINGS: Final = ("data:", "event:", "id:", ":")

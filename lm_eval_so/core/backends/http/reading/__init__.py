@@ -1,0 +1,1 @@
+"""Reading of responses: paths, whole responses and streams."""

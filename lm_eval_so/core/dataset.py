@@ -119,6 +119,10 @@ class Dataset:
     file: Path
     """The file with the samples."""
     ref: DatasetRef
+    size: int = 0
+    """Bytes of the file."""
+    sets_metrics: bool = True
+    """Whether a sample may set parameters of metrics."""
 
     def __iter__(self) -> Iterator[TestSample]:
         for number, line in read_lines(self.file):
@@ -132,6 +136,7 @@ class _Facts:
     n: int
     languages: tuple[str, ...]
     unreviewed: int
+    sets_metrics: bool
 
 
 def load_dataset(
@@ -173,7 +178,9 @@ def load_dataset(
         languages=facts.languages,
         unreviewed=facts.unreviewed,
     )
-    return Dataset(file=file, ref=ref)
+    return Dataset(
+        file=file, ref=ref, size=file.stat().st_size, sets_metrics=facts.sets_metrics
+    )
 
 
 def read_metadata(path: Path) -> DatasetInfo | None:
@@ -203,6 +210,7 @@ def _check(file: Path, digest: str) -> _Facts:  # noqa: ARG001 - the same bytes 
     ids = array("Q")
     languages: set[str] = set()
     unreviewed = 0
+    sets_metrics = False
     for number, line in read_lines(file):
         try:
             sample = _read_sample(line, file, number)
@@ -210,6 +218,7 @@ def _check(file: Path, digest: str) -> _Facts:  # noqa: ARG001 - the same bytes 
             problems += error.problems[: _MOST_PROBLEMS - len(problems)]
             continue
         ids.append(_id_key(sample.id))
+        sets_metrics = sets_metrics or bool(sample.metrics)
         if sample.language is not None and sample.language not in languages:
             languages.add(sample.language)
         unreviewed += sample.review is not None and sample.review.status == "unreviewed"
@@ -219,7 +228,12 @@ def _check(file: Path, digest: str) -> _Facts:  # noqa: ARG001 - the same bytes 
         problems.append(Problem(what="the dataset has no samples", where=Where(file=str(file))))
     if problems:
         raise DatasetError.of(problems[:_MOST_PROBLEMS])
-    return _Facts(n=len(ids), languages=tuple(sorted(languages)), unreviewed=unreviewed)
+    return _Facts(
+        n=len(ids),
+        languages=tuple(sorted(languages)),
+        unreviewed=unreviewed,
+        sets_metrics=sets_metrics,
+    )
 
 
 def _ids_that_stand_twice(file: Path, keys: Sequence[int]) -> list[Problem]:

@@ -44,6 +44,14 @@ def u64(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(canon(parts)).digest()[:8], "big")
 
 
+def row_u64(sample_id: str, sample_hash_: str, repeat: int) -> int:
+    """Return `u64` of these three in half the time: every row of a run needs it, three times."""
+    parts = f"[{encode_basestring(sample_id)},{encode_basestring(sample_hash_)},{repeat}]"
+    return int.from_bytes(
+        hashlib.sha256(parts.encode("utf-8", "surrogatepass")).digest()[:8], "big"
+    )
+
+
 def sorted_u64(values: Iterable[int]) -> Sequence[int]:
     """Return sorted numbers in 0 … 2⁶⁴−1, in 8 bytes each (a list would take 40)."""
     buckets = [array("Q") for _ in range(_BUCKETS)]

@@ -20,15 +20,12 @@ from lm_eval_so.generator.dataset.make import (
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.source_problems import check, config_problems, files_outside
+from lm_eval_so.generator.source_problems import config_problems
 from lm_eval_so.generator.writing.model.write_rounds import Results
 
 __all__ = [
     "Edits",
     "Generated",
-    "check",
-    "config_problems",
-    "files_outside",
     "generate",
     "generate_with_model",
     "has_model",

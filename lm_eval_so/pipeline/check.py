@@ -16,9 +16,8 @@ from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
-from lm_eval_so.generator import generate as generating
+from lm_eval_so.generator import source_problems
 from lm_eval_so.pipeline.control import control_problems
-from lm_eval_so.pipeline.measure.until_decided import tell_further
 from lm_eval_so.runner import run_problems
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "check",
     "deciding",
     "gate_problems",
-    "tell_further",
     "tell_gate",
     "watching_hints",
 ]
@@ -54,9 +52,9 @@ def check(
     told = {problem.where for problem in of_metrics}
     yield from (
         # `ci` makes the dataset without the models that write tests, and needs no key of theirs
-        generating.check(config, environ if {*needs} == {"generate"} else None)
+        source_problems.check(config, environ if {*needs} == {"generate"} else None)
         if "generate" in needs
-        else generating.config_problems(config)
+        else source_problems.config_problems(config)
     )
     yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics

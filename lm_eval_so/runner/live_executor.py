@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.workers import drain, until_stopped
@@ -46,7 +45,6 @@ class LiveExecutor:
         )
         self._halt = asyncio.Event()
         self._failure: LMEvalError | None = None
-        self._has_sessions = type(self._asker.backend).end_session is not ChatBackend.end_session
         self._has_told = False
 
     async def ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> LMEvalError | None:
@@ -73,7 +71,7 @@ class LiveExecutor:
         except LMEvalError as error:
             self._fail(error)
         finally:
-            if self._has_sessions:
+            if self._asker.backend.keeps_sessions:
                 await self._forget(job.request.session)
 
     async def _say(self, request: ChatRequest) -> Answer:

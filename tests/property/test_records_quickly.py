@@ -15,6 +15,7 @@ from lm_eval_so.core.hashing import (
     canon,
     digest,
     revision,
+    row_u64,
     sample_hash,
     sorted_u64,
     u64,
@@ -158,6 +159,11 @@ def test_revision__plain_messages_give_the_digest_of_the_whole_way(sample: TestS
 @given(st.lists(TEXTS | st.integers() | st.booleans() | st.none(), max_size=4))
 def test_u64__is_of_the_canonical_list(parts: list[Any]):
     assert u64(*parts) == int.from_bytes(sha256(canon(parts)).digest()[:8], "big")
+
+
+@given(TEXTS, TEXTS, st.integers(0))
+def test_row_u64__is_u64_of_the_same(sample_id: str, sample_hash_: str, repeat: int):
+    assert row_u64(sample_id, sample_hash_, repeat) == u64(sample_id, sample_hash_, repeat)
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)))

@@ -260,8 +260,7 @@ class ChatBackend:
         """Find problems of parameters and options as they are written.
 
         A command that does not ask this backend looks no further: nothing outside is looked at, no
-        variable, file or package. `where.key` of a problem names the key in the backend's section,
-        as "options.base_url".
+        variable, file or package. `where.key` of a problem names the section's key, as "options.base_url".
         """
         return ()
 
@@ -280,8 +279,13 @@ class ChatBackend:
         """
         raise NotImplementedError
 
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether `end_session` has anything to forget."""
+        return type(self).end_session is not ChatBackend.end_session
+
     async def end_session(self, session: str) -> None:
-        """Forget a conversation; called once after its last turn."""
+        """Forget a conversation; called once after its last turn if `keeps_sessions`."""
 
     async def close(self) -> None:
         """Release the resources that `open` took."""

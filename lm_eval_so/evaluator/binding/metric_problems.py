@@ -78,7 +78,8 @@ def dataset_problems(config: Config) -> Iterator[Problem]:
     checked = [each for _, each in bound]
     checks_all = any(each.metric.checks_every_sample for each in checked)
     problems: list[Problem] = []
-    for sample in dataset:
+    is_told = bool(checked) and (dataset.sets_metrics or checks_all)
+    for sample in dataset if is_told or lacking else ():
         if sample.metrics or checks_all:
             problems += [found for each in checked for found in each.sample_problems(sample)]
         lacking = [each for each in lacking if not each.is_met_by(sample)]

@@ -14,7 +14,8 @@ from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, LMEvalError
-from lm_eval_so.generator.generate import files_outside, generate
+from lm_eval_so.generator.generate import generate
+from lm_eval_so.generator.source_problems import files_outside
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.pipeline.measure.plan import Plan, SourceCheck
 from lm_eval_so.pipeline.rules.case_list import find_cases, write_cases

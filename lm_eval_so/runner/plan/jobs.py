@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.hashing import row_seed, sample_hash, u64
+from lm_eval_so.core.hashing import row_seed, row_u64, sample_hash
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.sample import Scenario, TestSample
 from lm_eval_so.core.words import counted
@@ -91,7 +91,7 @@ def row_key(sample_id: str, sample_hash_: str, repeat: int) -> int:
 
     Of a million rows two share a key with a chance of 3 in 100 million.
     """
-    return u64(sample_id, sample_hash_, repeat) or 1
+    return row_u64(sample_id, sample_hash_, repeat) or 1
 
 
 def plan_rows(

@@ -73,6 +73,9 @@ class ShardSamples:
         return (sample for sample in self.samples if self.shard.has(sample.id))
 
 
+_MOST_HELD = 2**22
+"""Bytes of a dataset whose samples are held while a run asks them; in memory they take six times as many."""
+
 Skips = Callable[[str, str, int], bool]
 """Test whether a row is left out, by sample id, digest and repeat."""
 
@@ -117,8 +120,14 @@ class Selection:
     folder: Path
     """Folder of the run's files."""
     shard: Shard | None
+    size: int = 0
+    """Bytes of the dataset's file."""
     of: Config | None = None
     """Config that the run belongs to, if it is not the one that it is asked by."""
+
+    def read(self) -> Iterable[TestSample]:
+        """Return the samples, read once if the dataset is small, else anew with each iteration."""
+        return tuple(self.samples) if self.size <= _MOST_HELD else self.samples
 
     def count(self, keys: Sequence[int]) -> int:
         """Count the rows that the run should have.
@@ -172,6 +181,7 @@ def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
         samples=ShardSamples(dataset, options.shard) if options.shard else dataset,
         folder=options.folder(config),
         shard=options.shard,
+        size=dataset.size,
         of=options.of,
     )
 

@@ -59,7 +59,7 @@ def new_run(
         NothingToDo: If the backend leaves all rows out.
     """
     skips = only.skips(backend.skips) if only else backend.skips
-    plan = plan_rows(selection.samples, request_settings(config, backend), skips=skips)
+    plan = plan_rows(selection.read(), request_settings(config, backend), skips=skips)
     found = head(config, backend, selection, plan, resources)
     whole = only.of if only is not None else selection.of
     if whole is not None:  # another number of repeats, and still the same run

@@ -177,7 +177,7 @@ def encode(kept: Kept) -> bytes:
     Raises:
         ValueError: If JSON cannot hold it.
     """
-    return kept_adapter().dump_json(kept, exclude_defaults=True)
+    return kept_adapter().serializer.to_json(kept, exclude_defaults=True)
 
 
 def decode(value: bytes) -> Kept | None:

@@ -140,9 +140,14 @@ class HttpBackend(ChatBackend):
         response, kept = await self._dialogue.ask(request, conversation, self._terms)
         if not self._is_stateful:
             conversation.opened = None  # each request stands alone
-        if "session" in self._names:
+        if self.keeps_sessions:
             self._conversations.keep(session, conversation, kept)
         return response
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether a template names the session: of other conversations nothing is kept."""
+        return "session" in self._names
 
     async def end_session(self, session: str) -> None:
         """Forget a conversation."""

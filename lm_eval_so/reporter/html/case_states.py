@@ -17,12 +17,14 @@ VIEWS: Final = (
 
 STATES: Final = (
     *("must", "proven", "unproven", "slip", "worse", "better", "unscored"),
-    *("both", "same", "failing", "flaky", "right"),
+    *("both", "reworded", "same", "failing", "flaky", "right"),
 )
 """Names of states."""
 
 _TELLING: Final = frozenset(VIEWS) - {"same", "reworded", "right"}
-_STATE_OF_VIEW: Final = ("flaky", "better", "unscored", "both", "same", "failing", "right")
+_STATE_OF_VIEW: Final = (
+    *("flaky", "better", "unscored", "both", "reworded", "same", "failing", "right"),
+)
 _NOT_FAULTS: Final = frozenset({"cached", "not_reported"})
 
 

@@ -12,7 +12,7 @@ from full_report import full_report, with_rows
 from made_reports import broken, broken_case, changed, comparison
 from rendering import render
 
-from lm_eval_so.core.records.changes import FlakyCase
+from lm_eval_so.core.records.changes import FlakyCase, RewordedCase
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.enums import Language, ReportCases, Verdict
 from lm_eval_so.reporter.content import Style
@@ -55,7 +55,7 @@ STATES = [
     ("s0002", "better", {"better"}),
     ("s0003", "flaky", {"flaky", "same"}),
     ("s0004", "same", {"same", "quarantined"}),
-    ("s0005", "same", {"same"}),
+    ("s0005", "reworded", {"same", "reworded"}),
     ("s0006", "both", {"both", "failing"}),
     ("s0007", "failing", {"failing"}),
     ("s0008", "right", {"right"}),
@@ -87,6 +87,7 @@ def of_each_state():
         flaky=(FlakyCase(sample_id="s0003", **same),),
         quarantine=(exemption("s0004"), exemption("s0005", state="expired")),
         pairing=Pairing(paired=12, added=("s0007",), removed=(), changed=("s0008",)),
+        reworded=(RewordedCase(sample_id="s0005", baseline_answer="30일 안에 됩니다."),),
     )
     return made, found
 
@@ -95,7 +96,7 @@ def test_states__what_is_told_of_each_case():
     made, found = of_each_state()
     states = case_states(made, found)
     assert [(name, s.name, set(s.views)) for name, s in states.items()] == STATES
-    assert {view for s in states.values() for view in s.views} == {*VIEWS} - {"reworded"}
+    assert {view for s in states.values() for view in s.views} == {*VIEWS}
 
 
 def test_states__without_a_comparison_right_or_failing():

@@ -135,7 +135,10 @@ def _told(comparison: Comparison | None, broken: Mapping[str, str]) -> Mapping[s
 
 
 def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozenset[str]:
-    """Return the samples of which the comparison would tell any change; none if it lists not all."""
+    """Return the samples of which the comparison would tell any change; none if it lists not all.
+
+    It tells none of a sample that an exemption takes out of a metric.
+    """
     if comparison is None or not comparison.pairing.paired:
         return frozenset()
     sides = (
@@ -145,7 +148,9 @@ def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozen
     moved = comparison.changed_samples
     if moved is not None and (told[0] < moved[0] or told[1] < moved[1]):
         return frozenset()
-    apart = {*comparison.pairing.added, *comparison.pairing.changed}
+    exempt = (each for each in (*comparison.quarantine, *comparison.accept) if each.sample_id)
+    apart = {each.sample_id for each in exempt if each.state == "applied"}
+    apart |= {*comparison.pairing.added, *comparison.pairing.changed}
     return frozenset(report.samples.ids) - apart
 
 

@@ -278,7 +278,8 @@
     const now = answerNow(n, kinds);
     const was = at(told.was ?? -1);
     const [left, right] = was && now ? marked(was, now) : [[was || "–"], [now || kinds[0].shown]];
-    const [before, after] = has(n, "better") ? ["wrong", "right"] : has(n, "reworded") ? ["", ""] : ["right", "wrong"];
+    const isWorse = ["broke", "unproven", "slip", "worse"].some((view) => has(n, view));
+    const [before, after] = isWorse ? ["right", "wrong"] : has(n, "better") ? ["wrong", "right"] : ["", ""];
     return [
       side(say.baseline, before, at(told.was_said ?? -1), wasCount, left, lang),
       side(say.now, after, at(told.now_said ?? -1), told.tally ? nowCount : null, right, lang),

@@ -56,13 +56,21 @@ async def test_session__one_for_each_conversation():
 
 
 async def test_session__with_history_full_each_request_has_its_own():
-    with ShopBot(with_sessions) as bot:
-        options = {**SESSION, "history": "full"}
-        options["body"] = {**SESSION["body"], "history": "{{ history }}"}
+    def script(asked: Asked) -> Told:
+        fails = asked.path == "/chat" and asked.json["text"] == "fails"
+        return Told({}, status=500) if fails else with_sessions(asked)
+
+    options = {**SESSION, "history": "full"}
+    options["body"] = {**SESSION["body"], "history": "{{ history }}"}
+    options["response"] = {"text": "said", "session": {"kept": "said"}}
+    with ShopBot(script) as bot:
         backend = make(bot.url + "/chat", **options)
-        await ask(backend, request("a"), request("a", "a", "b", turn=1))
+        await ask(backend, request("a"))
+        with pytest.raises(BackendError):
+            await ask(backend, request("a", "a", "fails", turn=1))
+        await ask(backend, request("a", "a", "b", turn=1))
     assert backend.capabilities.cacheable
-    assert [each.path for each in bot.asked] == ["/conversations", "/chat"] * 2
+    assert [each.path for each in bot.asked] == ["/conversations", "/chat"] * 3
 
 
 async def test_session__a_failed_first_turn_is_asked_again_in_another():
@@ -231,6 +239,20 @@ async def test_poll__messages_settle_and_the_watermark_is_kept():
     assert second.text == "6 "
     assert second.latency_ms is not None
     assert second.latency_ms <= took_ms - 15, "without the wait for further messages"
+
+
+async def test_poll__values_of_the_first_response_are_kept():
+    first = Told({"thread": "t1"}, status=202, headers={"Location": "/jobs/1"})
+    options = {
+        **JOBS,
+        "body": {"text": "{{ last_user }}", "thread": "{{ session.thread | default('') }}"},
+        "history": "stateful",
+        "response": {**JOBS["response"], "session": {"thread": "thread"}},
+    }
+    with ShopBot(job(DONE, first=first)) as bot:
+        backend = make(bot.url + "/chat", **options)
+        await ask(backend, request("a"), request("a", "b", "c", turn=1))
+    assert [each.json["thread"] for each in bot.asked if each.raw] == ["", "t1"]
 
 
 def test_check__addresses_and_places():

@@ -149,6 +149,8 @@ def job(*polls: Told, first: Told | None = None) -> Callable[[Asked], Told]:
 
 
 RUNNING = Told({"state": "running"}, status=202)
+HALF = Told({"state": "running", "result": {"text": "반"}})
+FAULT = Told({}, status=502)
 DONE = Told({"state": "done", "result": {"text": "답"}})
 
 
@@ -162,7 +164,8 @@ DONE = Told({"state": "done", "result": {"text": "답"}})
         (job(DONE, first=Told({"at": "../next"})), {"poll": {"url": "{{ answer.at }}"}}, ["/next"]),
         (job(Told({}, status=303, headers={"Location": "/r/1"}), DONE), {}, ["/jobs/1", "/r/1"]),
         (job(RUNNING, first=DONE), {}, []),
-        (job(RUNNING, DONE), {"poll": {"until": "state == 'done'"}}, ["/jobs/1"] * 2),
+        (job(HALF, DONE), {"poll": {"until": "state == 'done'"}}, ["/jobs/1"] * 2),
+        (job(FAULT, FAULT, RUNNING, FAULT, DONE), {}, ["/jobs/1"] * 5),
         (job(RUNNING, Told(b"\xeb\x8b\xb5")), {"response": {"format": "text"}}, ["/jobs/1"] * 2),
     ],
 )  # fmt: skip
@@ -329,7 +332,33 @@ async def test_headers_file__is_read_again_when_it_changes_and_after_a_401(tmp_p
             await backend.send(request("hi"))
         assert sent == [KEY], "the file is the same, so nothing is sent again"
         assert "key-0123" not in f"{failed.value} {failed.value.partial_text}"
+        newer = f"{KEY}-2"
+        valid.update({KEY, newer})
+        token.write_text(newer)
+        await backend.send(request("hi"))
+        assert sent[-1] == newer, "without a 401"
         token.write_text("")  # being written
-        valid.add(KEY)
         assert (await backend.send(request("hi"))).text
         await backend.close()
+
+
+async def test_headers_file__a_stream_is_asked_again_with_a_new_token(tmp_path: Path):
+    token = tmp_path / "token"
+    token.write_text("old")
+
+    def script(asked: Asked) -> Told:
+        if asked.headers["authorization"] == "old":
+            token.write_text(KEY)
+            return Told({}, status=401)
+        return Told(
+            b'data: {"d": "a"}\n\ndata: end\n\n', headers={"content-type": "text/event-stream"}
+        )
+
+    with ShopBot(script) as bot:
+        options = HttpBackend.Options(
+            url=bot.url,
+            stream={"delta": "d", "done": "end"},
+            headers_file={"Authorization": Path("token")},
+        )
+        backend = HttpBackend(options=options, env=BackendEnv(folder=tmp_path))
+        assert (await ask(backend)).text == "a"

@@ -15,7 +15,7 @@ from lm_eval_so.core.config.places import (
     ReportSection,
     read_if_there,
 )
-from lm_eval_so.core.config.section import Section
+from lm_eval_so.core.config.section import JudgeSection, OnlySection, Section
 from lm_eval_so.core.config.sources import (
     CleanSection,
     PiiSection,
@@ -147,28 +147,6 @@ class RunSection(Section):
     """Rows without an answer from the batch: asked one by one, or left for later."""
     simulator: SimulatorSection | None = None
     """Simulated user, for scenarios with one."""
-
-
-class JudgeSection(Section):
-    """Settings of asking and checking a judge."""
-
-    template: Language = Language.EN
-    """Language of the judge's instructions."""
-    quorum: int | None = Field(default=None, ge=1)
-    """Usable votes that a panel needs; default: more than half."""
-    retest: int = Field(default=0, ge=0)
-    """Rows to judge a second time, without the cache, to measure the judge's consistency."""
-    calibration: Path | None = None
-    """Path of the calibration.json made by `calibrate`."""
-
-
-class OnlySection(Section):
-    """Filter of samples for a metric; a sample must match each list."""
-
-    tags: list[str] = Field(default_factory=list)
-    """Samples with at least one of these tags."""
-    language: list[str] = Field(default_factory=list)
-    """Samples whose language is exactly one of these."""
 
 
 _CHAT_MODELS = frozenset({"openai", "azure", "local"})

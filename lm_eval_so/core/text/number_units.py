@@ -169,7 +169,7 @@ _ENDING: Final = re.compile(
 
 
 def unit_of_sign(sign: str) -> str:
-    """Return the unit of a sign before a number."""
+    """Return the unit of a sign or code before a number."""
     return _UNITS[sign]
 
 

@@ -84,15 +84,16 @@ _FIGURES: Final = (
 _PLAIN_FIGURES: Final = re.compile(r"[0-9]++(?:[.,][0-9]++)*+")
 _UNIT_FIRSTS: Final = "".join(sorted({unit[0] for unit in [*UNITS_OF_WORDS, " ", "여"]}))
 _BELOW: Final = r"영하 ?|(?<![0-9] )마이너스 ?|(?<![a-z])(?<![0-9] )minus "
+_CODE: Final = "(?<![a-z])(?:usd|krw|eur|jpy|cny|rmb|gbp)"
 _START: Final = re.compile(
-    rf"(?P<minus>{_BELOW}|(?<![\w)])-)?(?P<money>[{SIGNS}] ?)?(?P<figures>{_FIGURES}|(?<![\w.])\.[0-9]++)"
+    rf"(?P<minus>{_BELOW}|(?<![\w)])-)?(?P<money>[{SIGNS}] ?|{_CODE} )?(?P<figures>{_FIGURES}|(?<![\w.])\.[0-9]++)"
     rf"|(?P<english>{FIRST_ENGLISH})|(?<![가-힣0-9])(?:(?P<days>{either(DAYS)})|(?P<native>(?:{either(TENS)})(?: ?(?:{either(ONES)}))?|{either(ONES)})"
     rf"|(?P<below>(?:영하|마이너스) ?(?=[{LETTERS}]))?(?P<sino>[{LETTERS}]{{2,}}+|[{LETTERS}](?=[{_UNIT_FIRSTS}])))"
 )
 _NO_ENGLISH: Final = re.compile("-[a-z]| (?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?)(?![a-z])")
 _FIRSTS: Final = "".join(sorted({word[0] for word in [*LETTERS, *ONES, *TENS, *DAYS]}))
 _MAYBE: Final = re.compile(
-    rf"[-0-9{SIGNS}]|\.(?=[0-9])|영하|마이너스|minus |{FIRST_ENGLISH}|(?<![가-힣0-9])[{_FIRSTS}]"
+    rf"[-0-9{SIGNS}]|{_CODE} (?=[0-9])|\.(?=[0-9])|영하|마이너스|minus |{FIRST_ENGLISH}|(?<![가-힣0-9])[{_FIRSTS}]"
 )
 _NEXT: Final = re.compile(rf" ?({_FIGURES})(?![-:.,]?[0-9])")
 _PLACE: Final = "억|만(?!큼)|조(?![각건항])"  # 3만큼, 3조각, 3조건, 3조항

@@ -61,6 +61,8 @@ class MetricEnv:
     """Least number of usable votes of a panel; None: more than half."""
     template: Language = Language.EN
     """Language of the judge's instructions."""
+    template_file: str | None = None
+    """File beside the config with the instructions, in place of ours."""
     embed: Embed | None = None
     """Embedder: the metric's `backend` if it requires one, else the local model."""
     embedder: str | None = None

@@ -146,9 +146,11 @@ def _of_simulator(base: Config, head: Config) -> Iterator[RuleChange]:
 
 
 def _files(metric: MetricSection) -> Iterator[str]:
-    """Yield the files that a metric may read: its calibration, and parameters that look like a name."""
+    """Yield the files that a metric may read: calibration, template, parameters that look like a name."""
     if metric.judge.calibration is not None:
         yield metric.judge.calibration.as_posix()
+    if metric.judge.template_file is not None:
+        yield metric.judge.template_file
     yield from (
         each for each in metric.params.values() if isinstance(each, str) and _FILE.fullmatch(each)
     )

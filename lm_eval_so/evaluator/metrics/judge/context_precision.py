@@ -69,7 +69,7 @@ class ContextPrecision(PassageMetric):
         for place, text in enumerate(self.passages(sample, run).texts, 1):
             material = {**shown, "PASSAGE": text}
             prompt = Prompt(template="chunk", schema=_LABELS.schema, material=material)
-            found.append(prompt.request(self.env.template, self.row(sample, run, f":{place}")))
+            found.append(self.request_of(prompt, self.row(sample, run, f":{place}")))
         return found
 
     async def opinion(self, judge: Judge, sample: TestSample, run: RunResult) -> Opinion:

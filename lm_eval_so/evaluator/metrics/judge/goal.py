@@ -116,7 +116,7 @@ class Goal(JudgedMetric):
     def _request(self, sample: TestSample, run: RunResult, entry: Entry) -> ChatRequest:
         condition = entry.check.text
         prompt = _LABELS.prompt("condition", condition, shown_dialogue(sample, run))
-        return prompt.request(self.env.template, self.row(sample, run, f":{condition}"))
+        return self.request_of(prompt, self.row(sample, run, f":{condition}"))
 
     def _is_lost(self, entries: Sequence[Entry], sample: TestSample) -> bool:
         """Return whether the value is 0, whatever the other entries come to."""

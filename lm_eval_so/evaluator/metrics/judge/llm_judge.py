@@ -1,9 +1,10 @@
 """`llm_judge`: a model grades each answer against a rubric, by labels."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -23,6 +24,21 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
 )
 
 __all__ = ["LLMJudge"]
+
+
+_MOST_EXAMPLES = 20
+
+
+class Example(BaseModel):
+    """Answer with the verdict that is right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: str = ""
+    answer: str = Field(pattern=r"\S")
+    label: str
+    reason: str = Field(pattern=r"\S")
+    """Reason for the label, as a judge should give it."""
 
 
 class LLMJudge(JudgedMetric):
@@ -46,7 +62,7 @@ class LLMJudge(JudgedMetric):
     """
 
     templates: tuple[str, ...] = ("pointwise",)
-    fixed_params: ClassVar[tuple[str, ...]] = ("labels", "aliases")
+    fixed_params: ClassVar[tuple[str, ...]] = ("labels", "aliases", "examples")
     requires = frozenset({"judge", "params.rubric"})
 
     class Params(Metric.Params):
@@ -55,6 +71,8 @@ class LLMJudge(JudgedMetric):
         rubric: str | None = None
         labels: LabelValues = Field(default={"good": 1.0, "bad": 0.0})
         aliases: dict[str, str] = Field(default_factory=dict)
+        examples: tuple[Example, ...] = Field(default=(), max_length=_MOST_EXAMPLES)
+        """Answers with the verdict that is right, for the judge to follow."""
         show: tuple[Literal["expected", "context"], ...] = ()
         """Further texts for the judge: the references, each right by itself; the passages that the
         chatbot reports, and the sample's."""
@@ -62,6 +80,9 @@ class LLMJudge(JudgedMetric):
         @model_validator(mode="after")
         def _aliases_name_labels(self) -> Self:
             check_aliases(self.labels, self.aliases)
+            strangers = [each.label for each in self.examples if each.label not in self.labels]
+            if strangers:
+                raise ValueError(f"an example has the label {strangers[0]}, which is none of them")
             return self
 
     def __init__(self, **given: Any) -> None:
@@ -88,7 +109,8 @@ class LLMJudge(JudgedMetric):
     def prompt(self, sample: TestSample, run: RunResult) -> Prompt:
         """Return the rubric, the labels and the material."""
         (template,) = self.templates
-        return self._labels.prompt(template, self.guide(sample), self.material(sample, run))
+        material = {**_shown(self.params_for(sample).examples), **self.material(sample, run)}
+        return self._labels.prompt(template, self.guide(sample), material)
 
     def material(self, sample: TestSample, run: RunResult) -> dict[str, str]:
         """Return the texts that the judge sees, by the word in their markers."""
@@ -102,3 +124,17 @@ class LLMJudge(JudgedMetric):
     def decide(self, votes: Sequence[JudgeVote]) -> Decision:
         """Return the label of the majority, or the median of labels with an order."""
         return self._labels.decide(votes, self.env.quorum)
+
+
+def _shown(examples: Sequence[Example]) -> dict[str, str]:
+    """Return examples by the words in their markers; the verdict in the form of a judge's output."""
+    shown: dict[str, str] = {}
+    for number, each in enumerate(examples, 1):
+        parts = {"INPUT": each.input, "ANSWER": each.answer, "VERDICT": _verdict(each)}
+        shown |= {f"EXAMPLE {number} {word}": text for word, text in parts.items() if text}
+    return shown
+
+
+def _verdict(example: Example) -> str:
+    verdict = {"reason": example.reason, "evidence": [], "label": example.label}
+    return json.dumps(verdict, ensure_ascii=False)

@@ -154,7 +154,7 @@ class Pairwise(JudgedMetric):
             # neither the session nor the marker may tell which answer is which
             session = f"{row.seed}:{digest_text(one)[:12]}"
             prompt = _PLACES.prompt("pairwise", rubric, material)
-            return prompt.request(language, replace(row, session=session))
+            return self.request_of(prompt, replace(row, session=session))
 
         theirs = self._theirs(sample, run.repeat) or ""
         return request(run.text, theirs), request(theirs, run.text)

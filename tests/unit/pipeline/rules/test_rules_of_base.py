@@ -105,6 +105,7 @@ class Team:
         """Put a config into main, with a baseline in which all is right."""
         self.main = config
         (self.folder / "rubric.md").write_text("Be right.")
+        (self.folder / "judge.j2").write_text("{{ rubric }} {{ material }}")
         key = json.dumps([config["metrics"], config["run"]])
         if key not in self.reports:
             alone = {**config, "baseline": {}, "gate": {"broken": "off"}}
@@ -180,6 +181,7 @@ class Loosening:
 GATED = limits()
 BROKEN = {"gate": {"metrics": {"exact_match": {"margin": 0.5}}, "broken": "strict"}}
 JUDGED: Values = {"metrics": ["exact_match", JUDGE], "gate": {"metrics": {"helpful": {}}}}
+TEMPLATED = {**JUDGED, "metrics": ["exact_match", {**JUDGE, "judge": {"template": "judge.j2"}}]}
 LOOSENED = {
     "margin": Loosening(GATED, limits(margin=0.9), "margin of exact_match 0.05 → 0.9"),
     "alpha": Loosening(
@@ -238,6 +240,13 @@ LOOSENED = {
         files={"rubric.md": "Say good."},
         own=Verdict.INCOMPARABLE,
     ),
+    "other template": Loosening(
+        TEMPLATED,
+        TEMPLATED,
+        "judge.j2 of helpful changed",
+        files={"judge.j2": "Say good. {{ material }}"},
+        own=Verdict.INCOMPARABLE,
+    ),
     "other judge": Loosening(
         JUDGED, {**JUDGED, "metrics": ["exact_match", KIND]}, "metrics.helpful.backend.options changed", own=None
     ),
@@ -290,6 +299,7 @@ LOOSENED = {
 DEFINED_ANEW = {
     "other params": ("exact_match",),
     "other rubric": ("helpful",),
+    "other template": ("helpful",),
     "other judge": ("helpful",),
 }
 """Metrics that are measured as main defines them alone."""

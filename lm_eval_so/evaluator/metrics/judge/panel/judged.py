@@ -13,11 +13,17 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.templates.user import TemplateFault
 from lm_eval_so.core.words import Wording
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, Row, template_digest
+from lm_eval_so.evaluator.metrics.judge.panel.prompt import (
+    Prompt,
+    Row,
+    own_template,
+    template_digest,
+)
 from lm_eval_so.evaluator.metrics.judge.panel.replies import (
     Decision,
     Read,
@@ -29,6 +35,7 @@ from lm_eval_so.evaluator.metrics.judge.panel.replies import (
 
 T = TypeVar("T")
 
+_WHERE = "paths start at the config's folder"
 _FILE = re.compile(r"[^\n]{1,255}\.(?:md|txt)")
 
 
@@ -61,6 +68,7 @@ class JudgedMetric(Metric):
         rubric = self._rubric_param or ""
         is_file = _FILE.fullmatch(rubric.strip()) is not None
         self._rubric_file = rubric if is_file else None
+        self._own = self.env.read_file(self.env.template_file) if self.env.template_file else None
         self._rubric = ((self.env.read_file(rubric) if is_file else None) or rubric).strip()
 
     def prompt(self, sample: TestSample, run: RunResult) -> Prompt:
@@ -84,11 +92,27 @@ class JudgedMetric(Metric):
         return decide_value(votes, self.env.quorum)
 
     def check_params(self) -> list[Problem]:
-        """Find a rubric file that does not exist."""
+        """Find a rubric or template that does not exist, or cannot be used."""
+        problems = [] if (fault := self._template_fault()) is None else [fault]
         file = self._rubric_file
-        if file is None or self.env.read_file(file) is not None:
-            return []
-        return [Problem(what=f"no rubric file {file}", hint="paths start at the config's folder")]
+        if file is not None and self.env.read_file(file) is None:
+            problems.append(Problem(what=f"no rubric file {file}", hint=_WHERE))
+        return problems
+
+    def _template_fault(self) -> Problem | None:
+        file = self.env.template_file
+        if file is None:
+            return None
+        if self._own is None:
+            return Problem(what=f"judge.template: no file {file}", hint=_WHERE)
+        if len(self.templates) > 1:
+            what = f"judge.template: {self.name} asks in {len(self.templates)} steps"
+            return Problem(what=f"{what}, a file holds one", hint="use en or ko")
+        try:
+            own_template(self._own, self.templates[0])
+        except TemplateFault as error:
+            return Problem(what=f"judge.template: {file}: {error}")
+        return None
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
@@ -116,7 +140,12 @@ class JudgedMetric(Metric):
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
         """Return the first request about an answer."""
-        return self.prompt(sample, run).request(self.env.template, self.row(sample, run))
+        return self.request_of(self.prompt(sample, run), self.row(sample, run))
+
+    def request_of(self, prompt: Prompt, row: Row) -> ChatRequest:
+        """Return the request that a prompt makes, by the user's own template if there is one."""
+        own = None if self._own is None else own_template(self._own, prompt.template)
+        return prompt.request(self.env.template, row, own)
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
         """Ask the judges, unless the answer takes none."""
@@ -160,7 +189,7 @@ class JudgedMetric(Metric):
         if "rubric" in self.Params.model_fields:
             rubric = digest_text(self._rubric) if self._rubric else None
             given["params"] = {**self.params.model_dump(mode="json"), "rubric": rubric}
-        sha256 = template_digest(self.env.template, *self.templates)
+        sha256 = template_digest(self.env.template, *self.templates, own=self._own)
         return {**given, "template": {"language": self.env.template.value, "sha256": sha256}}
 
     def rubric_for(self, sample: TestSample) -> str:

@@ -15,12 +15,14 @@ from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.templates.user import TemplateFault, UserTemplate
 from lm_eval_so.core.words import say, texts
 
 UNKNOWN = "UNKNOWN"
 """Label of a judge that cannot decide."""
 
 _NOTES = {
+    re.compile("EXAMPLE"): "note_examples",
     re.compile("INSTRUCTIONS"): "note_instructions",
     re.compile("TOOL CALLS"): "note_calls",
     re.compile(r"REFERENCE \d"): "note_references",
@@ -54,12 +56,23 @@ class Prompt:
     slots: Mapping[str, str] = field(default_factory=dict)
     """Text of each slot but `material`."""
 
-    def text(self, language: Language, seed: str) -> str:
-        """Return the message, its foreign texts between markers drawn from a seed."""
+    def text(self, language: Language, seed: str, own: UserTemplate | None = None) -> str:
+        """Return the message, its foreign texts between markers drawn from a seed.
+
+        Args:
+            language: Language of the instructions.
+            seed: Text that the marker is drawn from.
+            own: Template of the user's, in place of ours.
+
+        Raises:
+            TemplateFault: If that cannot be filled.
+        """
         marker = choose_marker(seed, [*self.slots.values(), *self.material.values()])
         shown = "\n\n".join(
             [*self._notes(language), between_markers(self.material.items(), marker)]
         )
+        if own is not None:
+            return str(own.render({**self.slots, "material": shown})).strip()
         return _template(language, self.template).substitute(self.slots, material=shown)
 
     def _notes(self, language: Language) -> list[str]:
@@ -67,15 +80,32 @@ class Prompt:
         found = [key for word, key in _NOTES.items() if any(map(word.match, self.material))]
         return ["\n".join(f"- {say(f'judge.{key}', language)}" for key in found)] if found else []
 
-    def request(self, language: Language, row: Row) -> ChatRequest:
-        """Return the request that consists of this message."""
+    def request(self, language: Language, row: Row, own: UserTemplate | None = None) -> ChatRequest:
+        """Return the request that consists of this message; as `text`."""
         return ChatRequest(
-            messages=(Message(role="user", content=self.text(language, row.seed)),),
+            messages=(Message(role="user", content=self.text(language, row.seed, own)),),
             response_format=self.schema,
             session=row.session or row.seed,
             sample_id=row.sample_id,
             repeat=row.repeat,
         )
+
+
+@cache
+def own_template(source: str, name: str) -> UserTemplate:
+    """Return a template of the user's that stands for one of ours, and so fills the same slots.
+
+    Args:
+        source: The template.
+        name: Name of ours.
+
+    Raises:
+        TemplateFault: If it is no template, uses what ours does not, or leaves the material out.
+    """
+    template = UserTemplate(source, known=_template(Language.EN, name).get_identifiers())
+    if "material" not in template.names:
+        raise TemplateFault("it lacks {{ material }}, the texts to judge")
+    return template
 
 
 def repair_prompt(language: Language, *, problem: str, schema: Mapping[str, JsonValue]) -> str:
@@ -90,14 +120,16 @@ def problem_text(language: Language, why: Unusable) -> str:
 
 
 @cache
-def template_digest(language: Language, *names: str) -> str:
+def template_digest(language: Language, *names: str, own: str | None = None) -> str:
     """Return the digest of all instructions to a judge besides slots and foreign texts.
 
     Args:
         language: Language of the instructions.
         names: Names of the templates, without that of the repair.
+        own: Template of the user's that stands for them.
     """
-    told = [_template(language, name).template for name in (*names, "repair")]
+    ours = [_template(language, name).template for name in (*names, "repair")]
+    told = ours if own is None else [own, ours[-1]]
     problems = {k: v for k, v in texts(language).items() if k.startswith("judge.")}
     return digest([told, problems])
 

@@ -221,6 +221,26 @@ async def test_request__shows_what_happened(
             assert (await judge.score(sample, run)).value == 1
 
 
+EXAMPLES = [{"input": "며칠?", "answer": "금방요", "label": "bad", "reason": "no number"}]
+
+
+def test_request__examples_come_first_each_in_its_own_markers() -> None:
+    judge = make_judge(
+        examples=[*EXAMPLES, {"answer": "3일", "label": "good", "reason": "a number"}]
+    )
+    text = judge.request(a_sample(), a_run("답")).messages[0].content
+    words = re.findall(r"<<([A-Z 0-9]+?) \w+>>", text)
+    assert [word for word in words if word != "END"] == [
+        *("EXAMPLE 1 INPUT", "EXAMPLE 1 ANSWER", "EXAMPLE 1 VERDICT"),
+        *("EXAMPLE 2 ANSWER", "EXAMPLE 2 VERDICT", "INPUT", "ANSWER"),
+    ]
+    assert '\n{"reason": "no number", "evidence": [], "label": "bad"}\n' in text
+    assert say("judge.note_examples", Language.EN) in text
+    assert judge.definition() != make_judge().definition()
+    (problem,) = judge.check_sample(a_sample(metrics={"helpful": {"examples": []}}))
+    assert problem.what.endswith("examples cannot differ by sample")
+
+
 def test_request__earlier_turns_show_their_calls() -> None:
     history = (ASKED, Message(role="assistant", content="확인 중", tool_calls=(CALL,)), ASKED)
     text = make_judge().request(a_sample(messages=history), a_run("답")).messages[0].content
@@ -310,6 +330,8 @@ def test_labels__decide_values_and_kind(labels: Any, values: list[float], kind: 
         {"aliases": {"fine": "great"}},
         {"aliases": {"Bad.": "good"}},
         {"show": ["tags"]},
+        {"examples": [{"answer": "a", "label": "great", "reason": "r"}]},
+        {"examples": [{"answer": " ", "label": "good", "reason": "r"}]},
         {"labls": ["a", "b"]},
     ],
 )

@@ -13,6 +13,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
+from lm_eval_so.evaluator.metrics.judge.faithfulness import Faithfulness
 from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, Opinion, Prompt, is_blank
 
 LABELS = Labels(values={"kind": 1.0, "neutral": 0.5, "rude": 0.0})
@@ -70,6 +71,47 @@ async def test_calls_and_first_prompt__are_those_of_score() -> None:
     assert (metric.calls(SAMPLE, blank), metric.first_prompt(SAMPLE, blank)) == (0, None)
     assert (await metric.score(SAMPLE, blank)).code == "empty_answer"
     assert len(asker.requests) == 1
+
+
+OWN = "친절한지 봅니다.\n{{ rubric }}\n{{ material }}\n{{ names }} 중 하나를 JSON으로 답합니다."
+
+
+def with_template(text: str | None, *, of: type[Metric] = Kindness, **params: Any) -> Any:
+    files = {"judge.ko.j2": text, "r.md": "인사했는가?"}
+    env = MetricEnv(
+        read_file=files.get, template_file="judge.ko.j2", template=Language.KO, judges=()
+    )
+    return of(params=params, env=env)
+
+
+def test_own_template__stands_in_for_ours() -> None:
+    metric = with_template(OWN, rubric="r.md")
+    assert metric.check_params() == []
+    text = metric.first_prompt(SAMPLE, RUN)
+    assert text.startswith("친절한지 봅니다.\n인사했는가?\n<<ANSWER ")
+    assert text.endswith(">>\nkind, neutral, rude, UNKNOWN 중 하나를 JSON으로 답합니다.")
+    # braces of an answer are no template
+    assert "{{ 7 * 7 }}" in metric.first_prompt(SAMPLE, a_run("{{ 7 * 7 }}"))
+    told = [with_template(text).definition()["template"] for text in (OWN, OWN, OWN + "!")]
+    assert told[0] == told[1] != told[2]
+    assert told[0] != Kindness(env=MetricEnv(template=Language.KO)).definition()["template"]
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "what"),
+    [
+        (None, Kindness, "no file judge.ko.j2"),
+        ("{{ rubric }}", Kindness, "judge.ko.j2: it lacks {{ material }}"),
+        ("{{ material }}{{ scores }}", Kindness, "scores"),
+        ("{{ material", Kindness, "judge.ko.j2: "),
+        ("{{ material.__class__ }}", Kindness, "judge.ko.j2: "),
+        (OWN, Faithfulness, "faithfulness asks in 2 steps"),
+    ],
+)
+def test_own_template__cannot_be_used(text: str | None, of: type[Metric], what: str) -> None:
+    (problem,) = with_template(text, of=of).check_params()
+    assert what in problem.what
+    assert problem.what.startswith("judge.template: ")
 
 
 def definition(**params: Any) -> Any:

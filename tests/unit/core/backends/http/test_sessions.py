@@ -187,11 +187,6 @@ async def test_poll__until_the_answer_is_there(script: Any, options: Any, paths:
         (job(Told({"error": "no"})), {}, "poll 1 for the answer: no"),
         (job(DONE, first=Told({"a": 1})), {}, "that has no header Location"),
         (
-            job(DONE, first=Told({}, status=202, headers={"Location": "http://evil.example/x"})),
-            {},
-            "the server says that the answer is at another host, evil.example",
-        ),
-        (
             job(Told({"state": "running", "text": "곧"})),
             {},
             "polls; the last response has: state, text",
@@ -205,6 +200,21 @@ async def test_poll__errors_say_which_request_failed(script: Any, poll: Any, tol
     error = await failure(script, **options)
     assert told in error.message
     assert error.taken_in is ("slow down" not in told)
+
+
+@pytest.mark.parametrize(
+    ("script", "url"),
+    [
+        (job(DONE, first=Told({}, status=202, headers={"Location": "//evil.example/x"})), ""),
+        (job(DONE, first=Told({"at": "https://evil.example/x"})), "{{ answer.at }}"),
+        (job(Told({}, status=303, headers={"Location": "http://evil.example/x"})), ""),
+    ],
+    ids=["location", "answer", "redirect"],
+)
+async def test_poll__a_server_sends_the_keys_to_no_other_host(script: Any, url: str):
+    error = await failure(script, **{**JOBS, "poll": {**JOBS["poll"], "url": url}})
+    assert "the server says that the answer is at another host, evil.example" in error.message
+    assert not error.retryable
 
 
 async def test_poll__messages_settle_and_the_watermark_is_kept():

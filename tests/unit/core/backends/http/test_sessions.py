@@ -55,6 +55,20 @@ async def test_session__one_for_each_conversation():
     assert bot.asked[1].json == {"text": "a", "in": 1}
 
 
+async def test_session__its_token_stands_in_no_answer():
+    def script(asked: Asked) -> Told:
+        opens = asked.path == "/conversations"
+        said = f"your token is {asked.headers.get('x-token')}"
+        return with_sessions(asked) if opens else Told({"said": said, "passages": [said]})
+
+    options = {**SESSION, "response": {"text": "said", "context": "passages"}}
+    with ShopBot(script) as bot:
+        backend = make(bot.url + "/chat", wants={"keeps_raw": True}, **options)
+        response = await ask(backend)
+    assert response.text == "your token is [redacted:session.token]"
+    assert "tok-0123" not in str(response)
+
+
 async def test_session__with_history_full_each_request_has_its_own():
     def script(asked: Asked) -> Told:
         fails = asked.path == "/chat" and asked.json["text"] == "fails"

@@ -21,6 +21,7 @@ from lm_eval_so.testing import MetricCase, metric_contract
 GROUNDED = """{"claims":[{"quote":"영업일 기준 3일","claim":"환불은 3일 걸린다"}],
 "verdicts":[{"number":1,"reason":"r","evidence":"3일","verdict":"supported"}]}"""
 SAID: Mapping[str, str] = {
+    "answer_correctness": GROUNDED,
     "answer_relevancy": '{"reason":"r","evidence":["3일"],"label":"full"}',
     "checklist": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"yes"}]}',
     "context_precision": '{"reason":"r","evidence":["3일"],"label":"relevant"}',

@@ -215,7 +215,7 @@ class Limiter:
             if not is_tried and now - self._since < _HOLDS_S:
                 of.answered = 0
                 if is_long:
-                    of.sent = of.failed = 0
+                    self._round = _Round()
                 return
             self._ceiling, self._step = None, 1
             limit += 1

@@ -1,7 +1,10 @@
 import asyncio
 from itertools import pairwise
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lm_eval_so.core.asking.endpoint.limiter import Limiter, Slot
 
@@ -142,6 +145,35 @@ async def test_limit__undoes_a_cut_that_ended_nothing_and_rises_among_refusals()
     for _ in range(60):
         await traffic.pass_()
     assert not traffic.limiter.may_lend()  # what has ended is forgotten
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 2**32), st.floats(0, 1))
+def test_limit__holds_its_bounds_whatever_comes_in_whatever_order(
+    most: int, seed: int, refused: float
+):
+    chance, limiter, now = Random(seed), Limiter(most), 0.0
+    under_way = [limiter.slot() for _ in range(most)]
+    for slot in under_way:
+        slot.sends(now)
+    for _ in range(600):
+        now += chance.random()
+        slot = chance.choice(under_way)  # some answer twice as late as others
+        if chance.random() < refused:
+            slot.failed(now, "rate_limit")
+        else:
+            slot.answered(now)
+        if chance.random() < 0.7:
+            slot.sends(now)
+        assert 1 <= limiter.limit <= most
+
+
+async def test_limit__holds_its_bounds_while_it_is_tried_at_the_ceiling():
+    traffic = Traffic(16)
+    for number in range(400):
+        limit = await traffic.pass_(0.5 if number % 40 == 39 else 0.02)
+        traffic.slots[0].failed(traffic.now, "timeout")  # right after the round ended
+        assert 1 <= limit <= 16
 
 
 # record

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.reporter.views.cases import is_answer
 
@@ -137,9 +137,13 @@ def _told(comparison: Comparison | None, broken: Mapping[str, str]) -> Mapping[s
 def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozenset[str]:
     """Return the samples of which the comparison would tell any change; none if it lists not all.
 
-    It tells none of a sample that an exemption takes out of a metric.
+    It tells none of a sample that an exemption takes out of a metric, nor by a metric that the
+    baseline has not, or measured in another way.
     """
     if comparison is None or not comparison.pairing.paired:
+        return frozenset()
+    unknown = (k for k, m in comparison.metrics.items() if m.verdict is Verdict.INCOMPARABLE)
+    if any(key in report.metrics for key in unknown):
         return frozenset()
     sides = (
         {c.sample_id for c in comparison.changed if c.change == w} for w in ("worse", "better")

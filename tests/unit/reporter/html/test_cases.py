@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from full_comparison import exemption, full_comparison, labelled
 from full_report import full_report, with_rows
-from made_reports import broken, broken_case, changed, comparison
+from made_reports import broken, broken_case, changed, compared, comparison
 from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase, RewordedCase
@@ -122,6 +122,13 @@ def test_states__nothing_is_called_unchanged_where_changes_are_left_out(moved):
     assert ("same" in names, "both" in names) == ((moved != (3, 2 + 1)),) * 2
     cut = replace(found, changed_samples=(4, 2))
     assert not {"same", "both"} & {s.name for s in case_states(made, cut).values()}
+
+
+def test_states__nothing_is_called_unchanged_by_a_metric_that_was_not_compared():
+    made, found = of_each_state()
+    metrics = {**found.metrics, "exact_match": compared(verdict=Verdict.INCOMPARABLE)}
+    states = case_states(made, replace(found, metrics=metrics)).values()
+    assert not {"same", "both", "reworded"} & {view for state in states for view in state.views}
 
 
 def test_list__a_case_with_its_texts_and_reasons():

@@ -178,9 +178,7 @@ def load_dataset(
         languages=facts.languages,
         unreviewed=facts.unreviewed,
     )
-    return Dataset(
-        file=file, ref=ref, size=file.stat().st_size, sets_metrics=facts.sets_metrics
-    )
+    return Dataset(file=file, ref=ref, size=file.stat().st_size, sets_metrics=facts.sets_metrics)
 
 
 def read_metadata(path: Path) -> DatasetInfo | None:

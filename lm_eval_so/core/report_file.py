@@ -219,7 +219,7 @@ def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
         yield f"{before}{_STEP * 2}{_text(name)}: "
         value = getattr(columns, name)
         if name == "sources" and value is not None:
-            value = [place and to_json(place) for place in value]
+            value = [place and _without_absent(to_json(place)) for place in value]
         yield from _member(value, 2, as_numbers if name == "scores" else clean)
         before = ",\n"
     yield f"\n{_STEP}}}"
@@ -253,7 +253,10 @@ def _array(values: Sequence[Any], level: int, clean: Clean) -> Iterator[str]:
     before = "["
     for start in range(0, len(values), _AT_ONCE):
         some = clean([*values[start : start + _AT_ONCE]])
-        if isinstance(next(filter(None, some), None), list | tuple | dict):
+        first = next(filter(None, some), None)
+        if isinstance(first, dict):
+            text = f",{line_end}".join(map(_text, some))  # one row a line
+        elif isinstance(first, list | tuple):
             text = _indented(some, level)[1:].strip()[:-1].strip()
         else:
             text = flat.encode(some)[1:-1]
@@ -268,5 +271,9 @@ def _indented(value: JsonValue, level: int) -> str:
     return whole.replace("\n", f"\n{_STEP * level}")
 
 
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _without_absent(place: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in place.items() if value is not None}
+
+
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -237,11 +237,11 @@ def test_update__a_budget_that_is_spent_leaves_the_report_as_it_is(desk: Desk) -
     report = (desk.folder / "reports/report.json").read_bytes()
     done = desk.run(*UPDATE, "--ask", "--set", "run.max_requests=30")
     assert done.returncode == 3, done.stderr
-    assert desk.asked.total() == 30
+    assert desk.asked.total() == 30 - N  # a limit holds for a run, whichever command asks
     assert not (desk.folder / "base.json").exists()
     assert (desk.folder / "reports/report.json").read_bytes() == report
     assert desk.run(*UPDATE, "--ask").returncode == 0
-    assert desk.asked.total() == 10
+    assert desk.asked.total() == 2 * N - 10
 
 
 def test_update__what_is_refused_is_not_asked(desk: Desk) -> None:

@@ -26,6 +26,7 @@ from rendering import render
 from servers.chromium import Browser, browser
 from servers.markdown import code_texts, dangers
 
+from lm_eval_so.core.records.changes import RewordedCase
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.templates.safe import cut
 
@@ -281,6 +282,26 @@ def test_list__a_case_opened(chromium: Browser, tmp_path: Path) -> None:
         assert f"\n{block}:\n\n```text\n" in chromium.run("handed")
 
 
+def test_list__another_answer_with_the_same_score_is_no_fault(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    report = labelled()
+    scores = {"exact_match": (0.3125,) * len(report.samples.ids)}
+    report = replace(report, samples=replace(report.samples, scores=scores))
+    name, answer = report.samples.ids[20], report.answer_texts[20]
+    made = RewordedCase(sample_id=name, baseline_answer=f"{answer} 감사합니다.")
+    compared = replace(full_comparison(), reworded=(made,))
+    chromium.open(write(tmp_path, report, compared), before=WATCH)
+    show(chromium, f"#view=reworded&open={name}")
+    assert [state for state, *_ in chromium.run(ROWS)] == ["Reworded"]
+    sides = "[...document.querySelectorAll('#list .pair > div')].map((side) => [side.className, side.querySelector('.answer').textContent])"
+    gap = "[words missing here]"
+    assert chromium.run(sides) == [["", made.baseline_answer], ["", f"{answer}{gap}"]]
+    told = chromium.text("#list .row")
+    assert "Other answers" not in told
+    assert f"exact_match {0.3125:.3g}" in told  # a half is rounded as everywhere else
+
+
 def test_list__marks_what_the_reports_mark(chromium: Browser, tmp_path: Path) -> None:
     table = json.loads((Path(__file__).parents[1] / "data" / "marks.json").read_text("utf-8"))
     table = [each for each in table if each["before"] and each["now"]]
@@ -308,6 +329,7 @@ def test_page__hostile_texts_do_nothing(chromium: Browser, tmp_path: Path) -> No
     chromium.run(click.format("'#more'"))
     chromium.run(click.format("'#list .row > h3 > button'"))
     assert len(chromium.run(OPEN)) == len(HOSTILE)
+    assert chromium.run("document.querySelector('.bar nav').offsetHeight") < 48
     texts = chromium.run("document.querySelector('#list').textContent")
     for payload in HOSTILE.values():
         assert cut(payload, 4000)[:60] in texts

@@ -23,6 +23,7 @@ SHOWN_BY: Mapping[str, tuple[str, ...]] = {
         "e2e/test_ci.py::test_ci__asks_no_host_and_runs_no_code_that_the_workflow_does_not_permit",
         "e2e/test_secrets.py::test_ci__a_config_cannot_send_the_workflows_own_token",
         "unit/core/backends/http/test_backend.py::test_send__redirect_names_url_and_is_not_followed",
+        "unit/core/backends/http/test_sessions.py::test_poll__a_server_sends_the_keys_to_no_other_host",
         "unit/core/backends/openai/test_backend.py::test_send__redirect_is_not_followed",
         "unit/core/http/test_hosts.py::test_host_of__is_where_the_request_goes_or_nowhere",
         "unit/pipeline/permits/test_permits.py::test_host_problems__all_are_told_at_once_wherever_they_are_named",

@@ -80,6 +80,8 @@ class ReviewItem:
     """Metric whose label is wanted; this and what follows in mode labels only."""
     repeat: int | None = None
     answer: str | None = None
+    calls: str | None = None
+    """Tools that the chatbot called for the answer, and their results."""
     labels: tuple[str, ...] = ()
     rubric: str | None = None
     annotator: str | None = None

@@ -72,7 +72,10 @@ def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
     """
     found = tuple(each for each in bind_metrics(config, {}) if each.metric.labels)
     if not found:
-        what, hint = "no metric here judges by labels", "llm_judge and llm_scale do"
+        what, hint = (
+            "no metric here judges by labels",
+            "llm_judge, llm_scale, conversation, agent and answer_relevancy do",
+        )
         raise ConfigError(what, where=config.where("metrics"), hint=hint)
     return found
 

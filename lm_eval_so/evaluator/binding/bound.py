@@ -194,7 +194,7 @@ class BoundMetric:
             if self.passes is not None:
                 passed = self.passes(score.value)
             elif passed is None and self.metric.kind is MetricKind.BINARY:
-                passed = score.value == 1
+                passed = self.metric.is_right(score.value)
         is_placed = score.repeat == repeat and score.sample_id == sample.id
         if is_placed and passed is score.passed and score.metric == self.id:
             return score

@@ -21,7 +21,7 @@ from lm_eval_so.core.text.spreadsheet import (
 )
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.panel import label_key
+from lm_eval_so.evaluator.metrics.judge.panel import called_tools, label_key
 from lm_eval_so.evaluator.sample_text import shown_input
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 
@@ -31,8 +31,10 @@ COLUMNS = (
     "metric",
     "input",
     "answer",
+    "calls",
     "expected",
     "rubric",
+    "labels",
     "label",
     "annotator",
     "note",
@@ -293,12 +295,15 @@ def _repeat_of(row: Mapping[str, Any]) -> int | None:
 
 
 def _cells(metric: Metric, sample: TestSample, run: RunResult) -> dict[str, str]:
+    calls = called_tools(sample, run)
     return {
         "id": sample.id,
         "repeat": str(run.repeat),
         "metric": metric.id,
         "input": answer_cell(shown_input(sample, run)),
         "answer": answer_cell(run.text),
+        "calls": answer_cell("\n\n".join(f"{word}\n{text}" for word, text in calls.items())),
         "expected": answer_cell("\n".join(sample.answers)),
         "rubric": answer_cell(metric.guide(sample)),
+        "labels": answer_cell(", ".join(metric.labels)),
     }

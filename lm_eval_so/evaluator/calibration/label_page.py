@@ -59,6 +59,7 @@ def _item(answer: AnswerToLabel, metric: Metric) -> ReviewItem:
         metric=answer.metric,
         repeat=answer.repeat,
         answer=cells["answer"],
+        calls=cells["calls"] or None,
         labels=tuple(metric.labels),
         rubric=cells["rubric"] or None,
         annotator=cells["annotator"] or None,

@@ -41,7 +41,7 @@ class ScoreFields(TypedDict, total=False):
     """Fields of a score beside its value."""
 
     passed: bool | None
-    """Whether the answer passes; default: as `pass_if` says, or value = 1 of a binary metric."""
+    """Whether the answer passes; default: as `pass_if` says, or the better value of a binary metric."""
     label: str | None
     """Word for the value."""
     reason: str | Mapping[str, str] | None
@@ -276,7 +276,7 @@ class Metric:
             return self.unscored(sample, "out_of_range", why, details)
         passed, (reason, in_each) = more.get("passed"), self.env.told(more.get("reason"))
         if passed is None and self.kind is MetricKind.BINARY:
-            passed = number == 1
+            passed = self.is_right(number)
         return Score(
             metric=self.id,
             sample_id=sample.id,
@@ -291,6 +291,10 @@ class Metric:
             vacuous=more.get("vacuous", False),
             judge=tuple(more.get("votes", ())),
         )
+
+    def is_right(self, value: float) -> bool:
+        """Return whether a value of a binary metric is the better one of its two."""
+        return (value == 1) is self.higher_is_better
 
     def as_score(self, sample: TestSample, found: object) -> Score:
         """Return what `score` returned as a score: a bool or a number is its value."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 BUILT_IN: Final[Mapping[str, str]] = {
+    "agent": "lm_eval_so.evaluator.metrics.judge.agent:Agent",
     "answer_correctness": "lm_eval_so.evaluator.metrics.judge.answer_correctness:AnswerCorrectness",
     "answer_relevancy": "lm_eval_so.evaluator.metrics.judge.answer_relevancy:AnswerRelevancy",
     "behavior": "lm_eval_so.evaluator.metrics.safety.behavior:BehaviorMatch",

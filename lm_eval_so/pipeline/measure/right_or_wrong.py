@@ -29,7 +29,7 @@ def right_or_wrong(config: Config, report: EvaluationReport) -> dict[str, Passes
 
 
 def _test_of(bound: BoundMetric) -> Passes:
-    return bound.passes or (lambda score: score == 1)
+    return bound.passes or bound.metric.is_right
 
 
 def _has_parts(metric: str, sound: Mapping[str, BoundMetric]) -> bool:

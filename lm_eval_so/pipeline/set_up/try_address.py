@@ -215,7 +215,7 @@ def _another_body(body: Mapping[str, JsonValue], heard: _Heard) -> dict[str, Jso
 async def _read(way: Way, body: JsonValue, heard: _Heard, question: str) -> Address:
     """Find the answer in what came back."""
     text = heard.text.strip()
-    seen = one_line(text, _MOST_SHOWN)
+    seen = one_line(_without_escapes(text), _MOST_SHOWN)
     guess = Address(
         section=way.section(body, {"response": {"text": "answer"}}),
         response=seen,
@@ -299,6 +299,12 @@ def _texts(values: JsonValue, path: str = "") -> Iterator[str]:
                 yield from _texts(each, f"{path}.{name}".lstrip("."))
     elif isinstance(values, list) and values:
         yield from _texts(values[0], f"{path}[0]")
+
+
+def _without_escapes(text: str) -> str:
+    """Return JSON with the letters that its escapes stand for; any other text as it is."""
+    values = _json(text) if "\\u" in text else None
+    return text if values is None else json.dumps(values, ensure_ascii=False)
 
 
 def _json(text: str) -> JsonValue:

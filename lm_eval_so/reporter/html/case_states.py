@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.reporter.views.cases import is_answer
 
@@ -17,12 +17,14 @@ VIEWS: Final = (
 
 STATES: Final = (
     *("must", "proven", "unproven", "slip", "worse", "better", "unscored"),
-    *("both", "same", "failing", "flaky", "right"),
+    *("both", "reworded", "same", "failing", "flaky", "right"),
 )
 """Names of states."""
 
 _TELLING: Final = frozenset(VIEWS) - {"same", "reworded", "right"}
-_STATE_OF_VIEW: Final = ("flaky", "better", "unscored", "both", "same", "failing", "right")
+_STATE_OF_VIEW: Final = (
+    *("flaky", "better", "unscored", "both", "reworded", "same", "failing", "right"),
+)
 _NOT_FAULTS: Final = frozenset({"cached", "not_reported"})
 
 
@@ -133,8 +135,15 @@ def _told(comparison: Comparison | None, broken: Mapping[str, str]) -> Mapping[s
 
 
 def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozenset[str]:
-    """Return the samples of which the comparison would tell any change; none if it lists not all."""
+    """Return the samples of which the comparison would tell any change; none if it lists not all.
+
+    It tells none of a sample that an exemption takes out of a metric, nor by a metric that the
+    baseline has not, or measured in another way.
+    """
     if comparison is None or not comparison.pairing.paired:
+        return frozenset()
+    unknown = (k for k, m in comparison.metrics.items() if m.verdict is Verdict.INCOMPARABLE)
+    if any(key in report.metrics for key in unknown):
         return frozenset()
     sides = (
         {c.sample_id for c in comparison.changed if c.change == w} for w in ("worse", "better")
@@ -143,7 +152,9 @@ def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozen
     moved = comparison.changed_samples
     if moved is not None and (told[0] < moved[0] or told[1] < moved[1]):
         return frozenset()
-    apart = {*comparison.pairing.added, *comparison.pairing.changed}
+    exempt = (each for each in (*comparison.quarantine, *comparison.accept) if each.sample_id)
+    apart = {each.sample_id for each in exempt if each.state == "applied"}
+    apart |= {*comparison.pairing.added, *comparison.pairing.changed}
     return frozenset(report.samples.ids) - apart
 
 

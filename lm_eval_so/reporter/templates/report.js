@@ -16,7 +16,7 @@
   const TONES = { must: "bad", proven: "bad", unproven: "open", slip: "open", worse: "open", better: "pass", failing: "bad" };
   const ICONS = {
     must: "bad", proven: "bad", unproven: "open", slip: "slip", worse: "down", flaky: "slip", better: "up",
-    unscored: "none", both: "bad", same: "same", failing: "bad", right: "pass",
+    unscored: "none", both: "bad", same: "same", reworded: "same", failing: "bad", right: "pass",
   };
   const size = data.id.length;
   const at = (place) => (place < 0 ? "" : data.texts[place]);
@@ -49,7 +49,7 @@
   const icon = (name) => drawn("svg", { class: "ico", viewBox: "0 0 24 24", "aria-hidden": "true" }, drawn("use", { href: `#i-${name}` }));
   const fill = (text, figures) => text.replace(/\{(\w+)\}/g, (slot, name) => figures[name] ?? slot);
   const number = (value) => value.toLocaleString("en");
-  const figure = (value) => (Math.abs(value) < 1000 ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : number(Math.round(value)));
+  const figure = (value) => (Math.abs(value) < 1000 ? value.toLocaleString("en", { maximumSignificantDigits: 3, roundingMode: "halfEven" }) : number(Math.round(value)));
 
   // Words that differ, as tests/data/marks.json and html/marks.py have them
 
@@ -263,6 +263,9 @@
   };
   const tone = (right) => (right === null || right === undefined ? "" : right ? "right" : "wrong");
 
+  // The answer that stands beside the baseline's.
+  const answerNow = (n, kinds) => (more(n).now >= 0 ? at(more(n).now) : kinds.find((each) => each.text)?.text ?? "");
+
   const sides = (n) => {
     const told = more(n);
     const kinds = answers(n);
@@ -272,19 +275,21 @@
     if (told.was === undefined && told.now === undefined) {
       return kinds.map((each) => side(say.answer, tone(each.right), [each.error, times(each, all)].filter(Boolean).join(" · "), null, [each.shown], lang));
     }
-    const now = told.now >= 0 ? at(told.now) : kinds.find((each) => each.text)?.text ?? "";
+    const now = answerNow(n, kinds);
     const was = at(told.was ?? -1);
     const [left, right] = was && now ? marked(was, now) : [[was || "–"], [now || kinds[0].shown]];
-    const isBetter = has(n, "better");
+    const isWorse = ["broke", "unproven", "slip", "worse"].some((view) => has(n, view));
+    const [before, after] = isWorse ? ["right", "wrong"] : has(n, "better") ? ["wrong", "right"] : ["", ""];
     return [
-      side(say.baseline, isBetter ? "wrong" : "right", at(told.was_said ?? -1), wasCount, left, lang),
-      side(say.now, isBetter ? "right" : "wrong", at(told.now_said ?? -1), told.tally ? nowCount : null, right, lang),
+      side(say.baseline, before, at(told.was_said ?? -1), wasCount, left, lang),
+      side(say.now, after, at(told.now_said ?? -1), told.tally ? nowCount : null, right, lang),
     ];
   };
   const others = (n) => {
     const told = more(n);
     if (told.was === undefined && told.now === undefined) return [];
-    return answers(n).filter((each) => each.text && each.text !== at(told.now ?? -1));
+    const kinds = answers(n);
+    return kinds.filter((each) => each.text && each.text !== answerNow(n, kinds));
   };
 
   const quotes = (places) => places.map((place) => make("blockquote", {}, at(place)));
@@ -334,7 +339,7 @@
     const [wasCount, nowCount] = told.tally ?? [];
     const titled = (name, counts) => (counts?.[1] ? `${name} (${counts[0]}/${counts[1]})` : name);
     const kinds = answers(n);
-    const now = told.now >= 0 ? at(told.now) : kinds.find((each) => each.text)?.text ?? kinds[0].shown;
+    const now = answerNow(n, kinds) || kinds[0].shown;
     const blocks = [
       [say.question, at(told.input >= 0 ? told.input : data.input[n])],
       [titled(say.baseline, wasCount), both ? at(told.was ?? -1) : ""],

@@ -199,8 +199,18 @@ def _unscored_rows(comparison: Comparison, report: EvaluationReport | None) -> s
     return count(rows) if rows else ""
 
 
-def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:
-    """Yield a table for each file that has entries; those that no longer hold come first."""
+def exemption_tables(
+    comparison: Comparison, report: EvaluationReport | None, words: Words
+) -> Iterator[ExemptionTable]:
+    """Yield a table for each file that has entries; those that no longer hold come first.
+
+    Args:
+        comparison: The entries, and what they did.
+        report: Report that knows the user's own ids; None where it is not at hand.
+        words: Texts of the topic `comment`.
+    """
+    refs = zip(report.samples.ids, report.samples.refs or (), strict=False) if report else ()
+    own_ids = {sample_id: ref for sample_id, ref in refs if ref}
     for key, found in (("quarantine", comparison.quarantine), ("accept", comparison.accept)):
         if not found:
             continue
@@ -208,7 +218,7 @@ def exemption_tables(comparison: Comparison, words: Words) -> Iterator[Exemption
         yield ExemptionTable(
             title=f"table_{key}",
             has_limits=key == "accept",
-            rows=tuple(_exemption_row(each, words) for each in ordered),
+            rows=tuple(_exemption_row(each, own_ids, words) for each in ordered),
         )
 
 
@@ -223,16 +233,17 @@ def _flaky_views(cases: tuple[FlakyCase, ...], words: Words) -> Iterator[FlakyVi
         yield FlakyView(name=name, metrics=", ".join(same), again=again)
 
 
-def _exemption_row(exemption: Exemption, words: Words) -> ExemptionRow:
+def _exemption_row(exemption: Exemption, own_ids: Mapping[str, str], words: Words) -> ExemptionRow:
+    name = exemption.sample_id
     scores = (
         f"{key} {_exempted_value(old)} → {_exempted_value(new)}"
         for key, (old, new) in exemption.scores.items()
     )
     most = exemption.max_drop
     return ExemptionRow(
-        sample_id=exemption.sample_id or words("whole_metric"),
+        sample_id=own_ids.get(name, name) if name else words("whole_metric"),
         metric=exemption.metric or words("all_metrics"),
-        is_sample=exemption.sample_id is not None,
+        is_sample=name is not None,
         scores=", ".join(scores) or ABSENT,
         limit=ABSENT if most is None else f"{most:g}",
         drop=ABSENT if exemption.drop is None else f"{exemption.drop:.3g}",

@@ -103,7 +103,7 @@ def view_comparison(
             if comparison.slices_tested
             else "",
         ),
-        exemptions=tuple(exemption_tables(comparison, words)),
+        exemptions=tuple(exemption_tables(comparison, report, words)),
         footer=tuple(_footer(comparison, report, language, words)),
         lost=lost_view(comparison.lost, language),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_dataset, write_run
 
-from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
@@ -20,11 +20,13 @@ from lm_eval_so.core.records.sample import (
 )
 from lm_eval_so.errors import ErrorKind
 from lm_eval_so.evaluator.sample_text import (
+    exchanges,
     reported_passages,
     sample_passages,
     shown_context,
     shown_input,
     source_place,
+    tool_results,
 )
 
 SCRIPT = Scenario(turns=(UserTurn(user="취소요"), UserTurn(user="A-1023이요", when="번호")))
@@ -160,3 +162,19 @@ def test_report__references_and_places_of_its_samples(tmp_path: Path) -> None:
     without = report_of(bare, run).samples
     assert without.references is None
     assert without.sources == (None, SourcePlace(file="faq.csv", at={"line": 3}))
+
+
+def test_tool_results__of_the_answer_alone() -> None:
+    """Ids of calls may come again: a result in the history is none of the answer's."""
+    asked, old = (
+        Message(role="user", content="?"),
+        Message(role="tool", tool_call_id="1", content="old"),
+    )
+    sample, call = a_sample(messages=(asked, old)), ToolCall(id="1", name="f")
+    new = Message(role="tool", tool_call_id="1", content="new")
+    for added, results in (((), [None]), ((new,), ["new"])):
+        run = a_run(None, response=Response(messages=(asked, old, *added)))
+        (said,) = exchanges(sample, run)
+        assert tool_results([call], said) == results
+    assert exchanges(sample, a_run("답")) == []
+    assert tool_results([ToolCall(name="f")], (replace(new, tool_call_id=None),)) == [None]

@@ -64,6 +64,18 @@ def made(**changes):
     return replace(plain, **values)
 
 
+@pytest.mark.parametrize("format_", ["md", "html"])
+def test_exemptions__a_sample_has_the_name_that_people_gave_it(format_):
+    found = report()
+    refs = ("C-10", *("",) * (len(found.samples.ids) - 1))
+    found = replace(found, samples=replace(found.samples, refs=refs))
+    name = found.samples.ids[0]
+    text = render(found, comparison(quarantine=(exemption(name),)), format=format_)
+    table = text[text.index("two policies fit") - 600 : text.index("two policies fit")]
+    assert "C-10" in table
+    assert name not in table
+
+
 @pytest.mark.parametrize(
     ("language", "told"),
     [

@@ -20,6 +20,7 @@ ENVIRON = {"OPENAI_API_KEY": KEY, "AZURE_OPENAI_API_KEY": KEY}
 PAGE = Reply(body=b"<!doctype html><title>Sign in</title>", headers={"content-type": "text/html"})
 FORBIDDEN = Reply(status=403, message="blocked by rule 941100")
 NO_CHOICES = b'{"choices": []}'
+NO_KEY = b'{"outputs": []}'
 STREAM = b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n'
 
 
@@ -123,12 +124,18 @@ async def test_run__what_holds_for_all_ends_it_after_a_few_requests(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
-    [("openai", ExitCode.CANNOT_MEASURE), ("azure", ExitCode.CANNOT_MEASURE), ("http", 2)],
+    ("name", "body", "code"),
+    [
+        ("openai", NO_CHOICES, ExitCode.CANNOT_MEASURE),
+        ("azure", NO_CHOICES, ExitCode.CANNOT_MEASURE),
+        ("http", NO_KEY, ExitCode.BAD_INPUT),
+    ],
 )
-async def test_run__an_answer_of_another_shape(tmp_path: Path, name: str, code: int):
+async def test_run__an_answer_of_another_shape(
+    tmp_path: Path, name: str, body: bytes, code: ExitCode
+):
     write_dataset(tmp_path, N)
-    failure, seen = await asked(tmp_path, name, lambda _: Reply(body=NO_CHOICES))
+    failure, seen = await asked(tmp_path, name, lambda _: Reply(body=body))
     assert failure is not None
     assert (failure.exit_code, len(seen)) == (code, 4)
     shown = "found nothing" if name == "http" else "no choices[0].message"
@@ -142,11 +149,11 @@ async def test_run__an_answer_of_another_shape(tmp_path: Path, name: str, code: 
         PAGE,
         FORBIDDEN,
         Reply(body=b""),
-        Reply(body=NO_CHOICES),
+        Reply(body=NO_KEY),
         Reply(body=STREAM),
         Reply(status=400, message="no <script>"),
     ],
-    ids=["web page", "403", "empty", "no choices", "stream", "400"],
+    ids=["web page", "403", "empty", "another shape", "stream", "400"],
 )
 async def test_run__a_first_row_that_alone_is_bad_ends_nothing(
     tmp_path: Path, name: str, reply: Reply

@@ -245,7 +245,8 @@ def in_our_words(
         "url": public_url(step.url) if step.url else address.public,
         "option": step.option,
     }
-    clean = address.redactor.joined(learned).redact_json
+    redactor = address.redactor.joined(learned) if learned.values else address.redactor
+    clean = redactor.redact_json
     told = explained(error, case, facts=facts, clean=clean, hint=hint)
     if step.is_heard is not None:
         told.taken_in = step.is_heard

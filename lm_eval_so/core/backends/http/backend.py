@@ -137,9 +137,11 @@ class HttpBackend(ChatBackend):
         self._refuse_loss(request)
         session, opens = request.session, bool(self.options.openings)
         conversation = self._conversations.get(session, attempt=request.attempt if opens else 1)
-        response, kept = await self._dialogue.ask(request, conversation, self._terms)
-        if not self._is_stateful:
-            conversation.opened = None  # each request stands alone
+        try:
+            response, kept = await self._dialogue.ask(request, conversation, self._terms)
+        finally:
+            if not self._is_stateful:
+                conversation.opened = None  # each request stands alone
         if self.keeps_sessions:
             self._conversations.keep(session, conversation, kept)
         return response

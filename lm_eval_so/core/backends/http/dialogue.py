@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval_so.core.backends.http.address import Address, Step, absolute, in_our_words
 from lm_eval_so.core.backends.http.conversation import ANSWER, Conversation, Surroundings, names_of
-from lm_eval_so.core.backends.http.opening import Openings, redactor_of
+from lm_eval_so.core.backends.http.opening import Openings, redactor_of, without_secrets
 from lm_eval_so.core.backends.http.options import HttpOptions, StreamSection
 from lm_eval_so.core.backends.http.polling import Polled, Polling, Question
 from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
@@ -112,7 +112,8 @@ class Dialogue:
             asked = self._template.fill(values)
             if terms.streams:
                 response, kept = await self._streamed(asked, terms)
-                return self._timed(response, time.monotonic() - sent_at), kept
+                took_s = time.monotonic() - sent_at
+                return self._finished(response, took_s, taken), kept
             first = await terms.wire.send(asked)
         got, before = Polled(answer=first, url=asked.url, since=time.monotonic()), {}
         is_heard = False if is_fresh else None
@@ -132,13 +133,16 @@ class Dialogue:
             response, kept = self._mapping.read_answer(
                 got.answer, got.url, keeps_raw=terms.keeps_raw
             )
-        return self._timed(response, got.since - sent_at), {**before, **kept}
+        return self._finished(response, got.since - sent_at, taken), {**before, **kept}
 
-    def _timed(self, response: ChatResponse, took_s: float) -> ChatResponse:
-        """Return a response with its latency, if an attempt takes longer than the answer."""
+    def _finished(
+        self, response: ChatResponse, took_s: float, taken: Mapping[str, Any]
+    ) -> ChatResponse:
+        """Return a response without secrets of its session, with its latency if the attempt took longer."""
         if not (self._openings or self._polling):
             return response
-        return replace(response, latency_ms=round(took_s * 1000, 1))
+        latency_ms = round(took_s * 1000, 1)
+        return replace(without_secrets(response, taken), latency_ms=latency_ms)
 
     async def _streamed(self, asked: HttpRequest, terms: Terms) -> _Read:
         assert self.streams is not None  # noqa: S101 - asked only then

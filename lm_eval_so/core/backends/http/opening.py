@@ -1,6 +1,7 @@
 """Sessions that requests of their own open, before the question is sent."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
@@ -12,6 +13,7 @@ from lm_eval_so.core.backends.http.reading.readers import bad_response, json_of
 from lm_eval_so.core.backends.http.template import HeaderTemplates, RequestTemplate, probe
 from lm_eval_so.core.backends.http.wire import Wire
 from lm_eval_so.core.http.client import HttpAnswer
+from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets
 from lm_eval_so.errors import Problem, Where
 
@@ -129,3 +131,21 @@ def redactor_of(taken: Mapping[str, Any]) -> Redactor:
         for found in sent_secrets(name, value, {}, label=f"session.{name}")
     ]
     return make_redactor({}, sent=sent)
+
+
+def without_secrets(response: ChatResponse, taken: Mapping[str, Any]) -> ChatResponse:
+    """Return a response without the credentials of its session, which the chatbot may quote."""
+    redactor = redactor_of(taken)
+    if not redactor.values:
+        return response
+    clean = redactor.redact_json
+    calls = tuple(replace(each, arguments=clean(each.arguments)) for each in response.tool_calls)
+    return replace(
+        response,
+        text=clean(response.text),
+        tool_calls=calls,
+        refusal=clean(response.refusal),
+        reasoning=clean(response.reasoning),
+        context=tuple(clean(response.context)),
+        raw=clean(response.raw),
+    )

@@ -201,7 +201,7 @@ class Polling:
         return max(self._section.every_s, retry_after_s(headers) or 0.0)
 
     def _too_late(self, state: _Wait, question: Question) -> BackendError:
-        polls = f"{state.polls} poll{'s' if state.polls != 1 else ''}"
+        polls = "1 poll" if state.polls == 1 else f"{state.polls} polls"
         what = f"no answer within {question.limit_s:g} s, after {polls}"
         if state.last is not None:
             what += f"; the last response {has_told(state.last)}"

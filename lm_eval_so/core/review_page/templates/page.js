@@ -163,6 +163,7 @@ function panel(x) {
   } else {
     const phrases = (name, all) => all && row(name, ...(all.length ? all.map((one) => el("span", { class: "phrase", lang }, one)) : [el("span", { class: "hint" }, t.nothing)]));
     if (labelling) row(t.answer, text(x.answer));
+    if (x.calls) row(t.calls, text(x.calls));
     if (x.goal) row(t.goal, text(x.goal));
     if (x.facts) row(t.facts, text(x.facts.join("\n")));
     phrases(t.success, x.success);

@@ -10,7 +10,7 @@ from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say_in_each
+from lm_eval_so.core.words import say, say_in_each
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import EmbedError, Judge
@@ -84,6 +84,11 @@ class AnswerRelevancy(JudgedMetric):
         self._embeds = self.params.mode == "embedding"
         self.vote_level = "interval" if self._embeds else "ordinal"
         self.templates = ("questions",) if self._embeds else ("relevancy",)
+        self.labels = {} if self._embeds else _LABELS.values
+
+    def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - the same for all
+        """Return the meaning of the labels."""
+        return "" if self._embeds else say("judge.labels_relevancy", self.env.template)
 
     def check_params(self) -> list[Problem]:
         """Find a missing embedder."""

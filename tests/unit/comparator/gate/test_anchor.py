@@ -235,7 +235,7 @@ def test_anchor__only_gating_metrics_are_held_against_it() -> None:
                 "Nothing can be compared with the anchor: it is of another suite "
                 "(other, not support-qa)."
             ),
-            "앵커의 스위트가 달라 비교할 수 없습니다(support-qa 대신 other).",
+            "앵커의 스위트가 달라 비교할 수 없습니다(앵커 other, 이번 support-qa).",
         ),
         (
             make_report({"polite": right(190)}),

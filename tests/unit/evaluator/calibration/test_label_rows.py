@@ -11,7 +11,8 @@ from evaluation import a_config, a_run, a_sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.chat import Message, ToolCall
+from lm_eval_so.core.records.run import Response
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.spreadsheet import guarded, unguarded
 from lm_eval_so.evaluator.binding.bind import bind_metrics
@@ -23,7 +24,7 @@ from lm_eval_so.evaluator.calibration.label_file import (
 )
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 
-COLUMNS = "id,repeat,metric,input,answer,expected,rubric,label,annotator,note"
+COLUMNS = "id,repeat,metric,input,answer,calls,expected,rubric,labels,label,annotator,note"
 HELPFUL = {
     "id": "helpful",
     "name": "llm_judge",
@@ -105,6 +106,21 @@ def test_rows__half_good_half_bad(
     assert kinds[: chosen[2]] == ["lost"] * chosen[2]
 
 
+def test_rows__show_what_was_called_and_what_may_be_said(tmp_path: Path) -> None:
+    relevancy = {"name": "answer_relevancy", "backend": {"name": "scripted"}}
+    embeds = {**relevancy, "id": "near", "params": {"mode": "embedding"}}
+    bound = bind_metrics(a_config(tmp_path, [relevancy, embeds], language="ko"), {})
+    rows = LabelRows(seed=7, most=10)
+    rows.open(bound)
+    call = ToolCall(name="cancel_order", arguments='{"id": 1}')
+    run = a_run("", response=Response(tool_calls=(call,)))
+    rows.add(a_sample(), run, [scored(each.metric, "s1", 1.0) for each in bound])
+    (row,) = read(rows)
+    assert row["calls"] == 'TOOL CALLS\n1. cancel_order({"id": 1})'
+    assert (row["metric"], row["labels"]) == ("answer_relevancy", "full, partial, none")
+    assert row["rubric"].startswith("full: addresses everything")
+
+
 def test_rows__do_not_tell_what_the_judge_said(bound: tuple[BoundMetric, ...]) -> None:
     rows = exported(bound, values_of(100, 100, 0), most=40)
     kinds = "".join(row["id"][0] for row in rows)
@@ -139,6 +155,8 @@ def test_rows__hold_what_a_person_needs(bound: tuple[BoundMetric, ...]) -> None:
         "answer": '3일, "영업일"\n기준',
         "expected": "3일\n사흘",
         "rubric": "답이 맞는가?",
+        "calls": "",
+        "labels": "good, partial, bad",
         "label": "",
         "annotator": "",
         "note": "",

@@ -92,6 +92,14 @@ def test_as_score__value_alone(
     assert (score.metric, score.sample_id) == ("my_metric", "q7")
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_as_score__a_fault_that_is_found_does_not_pass(value: bool) -> None:
+    class Slang(MyMetric):
+        name, kind, higher_is_better = "slang", MetricKind.BINARY, False
+
+    assert Slang().as_score(a_sample(), value).passed is not value
+
+
 def test_as_score__score_stays_as_it_is() -> None:
     score = MyMetric().make_score(a_sample(), value=1, reason="r")
     assert MyMetric().as_score(a_sample(), score) is score

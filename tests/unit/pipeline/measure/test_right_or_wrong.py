@@ -8,6 +8,8 @@ from factories import make_report
 from servers.runs import make
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.pipeline.measure.right_or_wrong import right_or_wrong
 
 NOTHING = make_report({})
@@ -15,6 +17,16 @@ NOTHING = make_report({})
 
 def config(folder: Path, *metrics: Any) -> Config:
     return make(folder, {"name": "scripted"}, metrics=list(metrics))
+
+
+class Fault(Metric):
+    kind = MetricKind.BINARY
+    higher_is_better = False
+
+
+def test_right_or_wrong__a_fault_that_is_not_found_is_right(tmp_path: Path) -> None:
+    tests = right_or_wrong(config(tmp_path, {"id": "fault", "name": f"{__name__}:Fault"}), NOTHING)
+    assert [tests["fault"](score) for score in (0.0, 1.0)] == [True, False]
 
 
 def test_right_or_wrong__binary_metrics_and_those_with_a_condition(tmp_path: Path) -> None:

@@ -196,6 +196,10 @@ def test_set_up__a_chatbot_that_answers_needs_nothing_more(
         (Told({"error": "no such tenant"}), "no such tenant"),
         (Told({"error": {"message": "token expired"}}, 401), "token expired"),
         (Told({"ok": True}), '{"ok": true}'),
+        (
+            Told(b'{"error": "\\ub2e4\\uc2dc \\ud800"}'),
+            '{"error": "다시 \N{REPLACEMENT CHARACTER}"}',
+        ),
         (Told(b""), "its response is empty"),
         (
             Told(b'data: {"answer": "7"}\n\n', headers={"content-type": "text/event-stream"}),

@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 from full_comparison import exemption, full_comparison, labelled
 from full_report import full_report, with_rows
-from made_reports import broken, broken_case, changed, comparison
+from made_reports import broken, broken_case, changed, compared, comparison
 from rendering import render
 
-from lm_eval_so.core.records.changes import FlakyCase
+from lm_eval_so.core.records.changes import FlakyCase, RewordedCase
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.enums import Language, ReportCases, Verdict
 from lm_eval_so.reporter.content import Style
@@ -54,13 +54,14 @@ STATES = [
     ("s0001", "worse", {"worse"}),
     ("s0002", "better", {"better"}),
     ("s0003", "flaky", {"flaky", "same"}),
-    ("s0004", "same", {"same", "quarantined"}),
-    ("s0005", "same", {"same"}),
+    ("s0004", "right", {"right", "quarantined"}),
+    ("s0005", "reworded", {"same", "reworded"}),
     ("s0006", "both", {"both", "failing"}),
     ("s0007", "failing", {"failing"}),
     ("s0008", "right", {"right"}),
     ("s0009", "unscored", {"unscored"}),
     ("s0010", "better", {"better", "unscored"}),
+    ("s0011", "failing", {"failing"}),
 ]
 
 
@@ -72,7 +73,10 @@ def of_each_state():
         made.samples, ids=ids, statuses=statuses, scores={"exact_match": (1.0,) * len(ids)}
     )
     made = replace(
-        made, samples=samples, errors=(), failed_ids=("refund-014", "s0006", "s0007", "s0009")
+        made,
+        samples=samples,
+        errors=(),
+        failed_ids=("refund-014", "s0006", "s0007", "s0009", "s0011"),
     )
     same = {"metric": "exact_match", "baseline": 1.0, "candidate": 0.0, "again": (1, 3)}
     found = comparison(
@@ -86,7 +90,9 @@ def of_each_state():
         ),
         flaky=(FlakyCase(sample_id="s0003", **same),),
         quarantine=(exemption("s0004"), exemption("s0005", state="expired")),
+        accept=(exemption("s0011"),),
         pairing=Pairing(paired=12, added=("s0007",), removed=(), changed=("s0008",)),
+        reworded=(RewordedCase(sample_id="s0005", baseline_answer="30일 안에 됩니다."),),
     )
     return made, found
 
@@ -95,7 +101,7 @@ def test_states__what_is_told_of_each_case():
     made, found = of_each_state()
     states = case_states(made, found)
     assert [(name, s.name, set(s.views)) for name, s in states.items()] == STATES
-    assert {view for s in states.values() for view in s.views} == {*VIEWS} - {"reworded"}
+    assert {view for s in states.values() for view in s.views} == {*VIEWS}
 
 
 def test_states__without_a_comparison_right_or_failing():
@@ -111,10 +117,18 @@ def test_states__without_a_comparison_right_or_failing():
 @pytest.mark.parametrize("moved", [(1, 1), (3, 2), None])
 def test_states__nothing_is_called_unchanged_where_changes_are_left_out(moved):
     made, found = of_each_state()
-    names = {s.name for s in case_states(made, replace(found, changed_samples=moved)).values()}
+    states = case_states(made, replace(found, changed_samples=moved)).values()
+    names = {view for state in states for view in state.views}
     assert ("same" in names, "both" in names) == ((moved != (3, 2 + 1)),) * 2
     cut = replace(found, changed_samples=(4, 2))
     assert not {"same", "both"} & {s.name for s in case_states(made, cut).values()}
+
+
+def test_states__nothing_is_called_unchanged_by_a_metric_that_was_not_compared():
+    made, found = of_each_state()
+    metrics = {**found.metrics, "exact_match": compared(verdict=Verdict.INCOMPARABLE)}
+    states = case_states(made, replace(found, metrics=metrics)).values()
+    assert not {"same", "both", "reworded"} & {view for state in states for view in state.views}
 
 
 def test_list__a_case_with_its_texts_and_reasons():
@@ -272,4 +286,6 @@ def test_list__a_single_answer_is_wrong_with_its_case_whichever_metric_says_so()
     made, found = of_each_state()
     data = listed(made, found)
     right = {name: data["rows"][n][0][2] for name, n in by_id(data).items()}
-    assert {name for name, told in right.items() if told == 0} == {"refund-014", "s0006", "s0007"}
+    assert {name for name, told in right.items() if told == 0} == {
+        *("refund-014", "s0006", "s0007", "s0011")
+    }

@@ -154,6 +154,13 @@ def everywhere(text):
     return page(replace(given, samples=rows), made)
 
 
+def test_run__each_fact_is_told_once_without_a_baseline_too():
+    for compared in (first_run(), comparison()):
+        told = re.findall(r"<div><dt>(.*?)</dt><dd><code>", page(report(), compared))
+        assert "lm-eval-so" in told
+        assert len(told) == len({*told})
+
+
 def everywhere_at_first(text):
     """Return the page of a run without a baseline, which says what is wrong and what to do next."""
     _, given = hostile(text)

@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from servers.runs import endpoint, make, resources, rows, write_dataset
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import Interrupted, UsageError
 from lm_eval_so.runner.dry_run import plan_run
-from lm_eval_so.runner.plan.selection import Shard
+from lm_eval_so.runner.plan.selection import Shard, select
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer
 
@@ -42,6 +43,17 @@ def test_parse__nonsense_is_told(text: str):
 def test_parse__and_back():
     shard = Shard.parse(" 2/3 ")
     assert (str(shard), shard.suffix) == ("2/3", "-2of3")
+
+
+def test_read__a_small_dataset_is_held(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    selection = select(make(tmp_path, ECHO))
+    file = tmp_path / "test.jsonl"
+    assert selection.size == file.stat().st_size
+    held, streamed = selection.read(), replace(selection, size=2**22 + 1).read()
+    assert [sample.id for sample in held] == [sample.id for sample in streamed]
+    file.write_bytes(b"")
+    assert (len([*held]), len([*streamed])) == (3, 0)
 
 
 async def test_run__shards_ask_each_sample_once(tmp_path: Path):

@@ -265,6 +265,11 @@ async def test_send__session_of_body_and_header_comes_back():
     assert again._conversations.get("q1:0").id != first["id"], "another run goes on with none"
 
 
+@pytest.mark.parametrize(("sent", "keeps"), [("session.id", True), ("last_user", False)])
+def test_keeps_sessions__of_templates_that_name_them(sent: str, keeps: bool):
+    assert make("http://127.0.0.1:1", body={"id": f"{{{{ {sent} }}}}"}).keeps_sessions is keeps
+
+
 async def test_send__stateful_sends_earlier_messages_once():
     body = {"message": "{{ last_user }}", "history": "{{ history }}", "id": "{{ session.id }}"}
     with ShopBot() as bot:

@@ -55,14 +55,36 @@ async def test_session__one_for_each_conversation():
     assert bot.asked[1].json == {"text": "a", "in": 1}
 
 
+async def test_session__its_token_stands_in_no_answer():
+    def script(asked: Asked) -> Told:
+        opens = asked.path == "/conversations"
+        said = f"your token is {asked.headers.get('x-token')}"
+        return with_sessions(asked) if opens else Told({"said": said, "passages": [said]})
+
+    options = {**SESSION, "response": {"text": "said", "context": "passages"}}
+    with ShopBot(script) as bot:
+        backend = make(bot.url + "/chat", wants={"keeps_raw": True}, **options)
+        response = await ask(backend)
+    assert response.text == "your token is [redacted:session.token]"
+    assert "tok-0123" not in str(response)
+
+
 async def test_session__with_history_full_each_request_has_its_own():
-    with ShopBot(with_sessions) as bot:
-        options = {**SESSION, "history": "full"}
-        options["body"] = {**SESSION["body"], "history": "{{ history }}"}
+    def script(asked: Asked) -> Told:
+        fails = asked.path == "/chat" and asked.json["text"] == "fails"
+        return Told({}, status=500) if fails else with_sessions(asked)
+
+    options = {**SESSION, "history": "full"}
+    options["body"] = {**SESSION["body"], "history": "{{ history }}"}
+    options["response"] = {"text": "said", "session": {"kept": "said"}}
+    with ShopBot(script) as bot:
         backend = make(bot.url + "/chat", **options)
-        await ask(backend, request("a"), request("a", "a", "b", turn=1))
+        await ask(backend, request("a"))
+        with pytest.raises(BackendError):
+            await ask(backend, request("a", "a", "fails", turn=1))
+        await ask(backend, request("a", "a", "b", turn=1))
     assert backend.capabilities.cacheable
-    assert [each.path for each in bot.asked] == ["/conversations", "/chat"] * 2
+    assert [each.path for each in bot.asked] == ["/conversations", "/chat"] * 3
 
 
 async def test_session__a_failed_first_turn_is_asked_again_in_another():
@@ -141,6 +163,8 @@ def job(*polls: Told, first: Told | None = None) -> Callable[[Asked], Told]:
 
 
 RUNNING = Told({"state": "running"}, status=202)
+HALF = Told({"state": "running", "result": {"text": "반"}})
+FAULT = Told({}, status=502)
 DONE = Told({"state": "done", "result": {"text": "답"}})
 
 
@@ -154,7 +178,8 @@ DONE = Told({"state": "done", "result": {"text": "답"}})
         (job(DONE, first=Told({"at": "../next"})), {"poll": {"url": "{{ answer.at }}"}}, ["/next"]),
         (job(Told({}, status=303, headers={"Location": "/r/1"}), DONE), {}, ["/jobs/1", "/r/1"]),
         (job(RUNNING, first=DONE), {}, []),
-        (job(RUNNING, DONE), {"poll": {"until": "state == 'done'"}}, ["/jobs/1"] * 2),
+        (job(HALF, DONE), {"poll": {"until": "state == 'done'"}}, ["/jobs/1"] * 2),
+        (job(FAULT, FAULT, RUNNING, FAULT, DONE), {}, ["/jobs/1"] * 5),
         (job(RUNNING, Told(b"\xeb\x8b\xb5")), {"response": {"format": "text"}}, ["/jobs/1"] * 2),
     ],
 )  # fmt: skip
@@ -176,11 +201,6 @@ async def test_poll__until_the_answer_is_there(script: Any, options: Any, paths:
         (job(Told({"error": "no"})), {}, "poll 1 for the answer: no"),
         (job(DONE, first=Told({"a": 1})), {}, "that has no header Location"),
         (
-            job(DONE, first=Told({}, status=202, headers={"Location": "http://evil.example/x"})),
-            {},
-            "the server says that the answer is at another host, evil.example",
-        ),
-        (
             job(Told({"state": "running", "text": "곧"})),
             {},
             "polls; the last response has: state, text",
@@ -194,6 +214,21 @@ async def test_poll__errors_say_which_request_failed(script: Any, poll: Any, tol
     error = await failure(script, **options)
     assert told in error.message
     assert error.taken_in is ("slow down" not in told)
+
+
+@pytest.mark.parametrize(
+    ("script", "url"),
+    [
+        (job(DONE, first=Told({}, status=202, headers={"Location": "//evil.example/x"})), ""),
+        (job(DONE, first=Told({"at": "https://evil.example/x"})), "{{ answer.at }}"),
+        (job(Told({}, status=303, headers={"Location": "http://evil.example/x"})), ""),
+    ],
+    ids=["location", "answer", "redirect"],
+)
+async def test_poll__a_server_sends_the_keys_to_no_other_host(script: Any, url: str):
+    error = await failure(script, **{**JOBS, "poll": {**JOBS["poll"], "url": url}})
+    assert "the server says that the answer is at another host, evil.example" in error.message
+    assert not error.retryable
 
 
 async def test_poll__messages_settle_and_the_watermark_is_kept():
@@ -231,6 +266,20 @@ async def test_poll__messages_settle_and_the_watermark_is_kept():
     assert second.text == "6 "
     assert second.latency_ms is not None
     assert second.latency_ms <= took_ms - 15, "without the wait for further messages"
+
+
+async def test_poll__values_of_the_first_response_are_kept():
+    first = Told({"thread": "t1"}, status=202, headers={"Location": "/jobs/1"})
+    options = {
+        **JOBS,
+        "body": {"text": "{{ last_user }}", "thread": "{{ session.thread | default('') }}"},
+        "history": "stateful",
+        "response": {**JOBS["response"], "session": {"thread": "thread"}},
+    }
+    with ShopBot(job(DONE, first=first)) as bot:
+        backend = make(bot.url + "/chat", **options)
+        await ask(backend, request("a"), request("a", "b", "c", turn=1))
+    assert [each.json["thread"] for each in bot.asked if each.raw] == ["", "t1"]
 
 
 def test_check__addresses_and_places():
@@ -307,7 +356,33 @@ async def test_headers_file__is_read_again_when_it_changes_and_after_a_401(tmp_p
             await backend.send(request("hi"))
         assert sent == [KEY], "the file is the same, so nothing is sent again"
         assert "key-0123" not in f"{failed.value} {failed.value.partial_text}"
+        newer = f"{KEY}-2"
+        valid.update({KEY, newer})
+        token.write_text(newer)
+        await backend.send(request("hi"))
+        assert sent[-1] == newer, "without a 401"
         token.write_text("")  # being written
-        valid.add(KEY)
         assert (await backend.send(request("hi"))).text
         await backend.close()
+
+
+async def test_headers_file__a_stream_is_asked_again_with_a_new_token(tmp_path: Path):
+    token = tmp_path / "token"
+    token.write_text("old")
+
+    def script(asked: Asked) -> Told:
+        if asked.headers["authorization"] == "old":
+            token.write_text(KEY)
+            return Told({}, status=401)
+        return Told(
+            b'data: {"d": "a"}\n\ndata: end\n\n', headers={"content-type": "text/event-stream"}
+        )
+
+    with ShopBot(script) as bot:
+        options = HttpBackend.Options(
+            url=bot.url,
+            stream={"delta": "d", "done": "end"},
+            headers_file={"Authorization": Path("token")},
+        )
+        backend = HttpBackend(options=options, env=BackendEnv(folder=tmp_path))
+        assert (await ask(backend)).text == "a"

@@ -8,8 +8,9 @@ import pytest
 from evaluation import SaidAsker, a_run, a_sample, an_answer
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.chat import ChatRequest, ToolCall
 from lm_eval_so.core.records.enums import Language, RunStatus
+from lm_eval_so.core.records.run import Response
 from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import ConfigError
@@ -65,6 +66,16 @@ async def test_score__judge_that_always_says_a__is_a_flip() -> None:
     score = await score_of(Chooser(lambda _, __: "A"))
     assert (score.value, score.label, score.code) == (0.5, "tie", "order_flip")
     assert score.details["flags"] == ["order_flip"]
+
+
+def test_request__shows_nothing_that_only_one_of_the_answers_has() -> None:
+    """Calls and passages of this run alone would tell which answer is its own."""
+    call = ToolCall(name="search", arguments="{}")
+    run = a_run(None, response=Response(text=OURS, tool_calls=(call,), context=("REPORTED",)))
+    sample = a_sample(context=(Passage(text="GOLD"),), system="SYSTEM")
+    prompt = make(show=["expected", "context"]).first_prompt(sample, run) or ""
+    assert all(text in prompt for text in ("GOLD", "SYSTEM", OURS, THEIRS))
+    assert all(text not in prompt for text in ("search", "REPORTED", "TOOL CALLS"))
 
 
 @pytest.mark.parametrize(

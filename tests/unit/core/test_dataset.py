@@ -64,7 +64,9 @@ def test_load_dataset__counts_languages_and_unreviewed(tmp_path: Path) -> None:
         '{"id": "a", "input": "x", "language": "ko", "review": {"status": "unreviewed"}}',
         '{"id": "b", "input": "x", "language": "en", "review": {"status": "imported"}}',
     )
-    ref = load_dataset(tmp_path, name="n", version="2").ref
+    found = load_dataset(tmp_path, name="n", version="2")
+    ref = found.ref
+    assert not found.sets_metrics
     assert (ref.languages, ref.unreviewed, ref.name, ref.version) == (("en", "ko"), 1, "n", "2")
 
 

@@ -55,6 +55,8 @@ class SetUp:
     """Tests of which no metric says whether their answer is right."""
     is_new: bool = True
     """Whether the config was written, and not only added to."""
+    unread: tuple[str, ...] = ()
+    """Files and folders that were given, and that a config which was there does not name."""
 
     @property
     def knows_chatbot(self) -> bool:
@@ -141,6 +143,11 @@ class _Screen:
         made = self._made
         if made.is_new and not made.scan.files:
             yield self._told("put_files", folder=made.looked_at[0])
+            return
+        if made.unread:
+            command = self._command(f"init {shlex.join(made.unread)} --url URL --force")
+            yield self._told("unread", files=", ".join(made.unread), file=made.file.name)
+            yield self._told("next", command=command)
             return
         steps: list[str] = []
         if made.is_new and made.writer is not None and made.scan.has_documents:

@@ -143,7 +143,15 @@ async def set_up(wish: Wish, resources: Resources) -> SetUp:
         taken=taken,
         unjudged=unjudged(found.checks, metrics),
         is_new=is_new,
+        unread=() if is_new else tuple(_not_named(wish, paths)),
     )
+
+
+def _not_named(wish: Wish, paths: Sequence[str]) -> Iterator[str]:
+    """Yield the paths that were given and that a config which was there does not read."""
+    lines = read_text(wish.file).splitlines()
+    told = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    yield from (path for path in paths if wish.paths and path not in told)
 
 
 def _taken(paths: Sequence[str], folder: Path) -> Taken:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from markupsafe import Markup
@@ -80,6 +80,8 @@ class Deck:
         language = columns.languages[row] if columns.languages and row is not None else None
         tags = columns.tags[row] if columns.tags and row is not None else ()
         source = columns.sources[row] if columns.sources and row is not None else None
+        if case.expected is None and columns.expected and row is not None:  # as without an answer
+            case = replace(case, expected=columns.expected[row])
         before, now = self._text(case.baseline_answer), self._text(case.answer)
         left, right = mark_words(before or "", now or "") if before and now else (None, None)
         return DecidingCase(

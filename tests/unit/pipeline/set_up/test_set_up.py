@@ -286,6 +286,27 @@ def test_set_up__an_empty_folder_is_told_what_to_do(tmp_path: Path) -> None:
     assert lines[-1].startswith("Next      put documents (PDF, ")
 
 
+@pytest.mark.parametrize("paths", [(), ("docs",), ("faq.csv",)])
+def test_set_up__a_path_that_the_config_does_not_read_is_told(
+    tmp_path: Path, paths: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    written(tmp_path)
+    (tmp_path / "docs/policy.md").write_text(POLICY, encoding="utf-8")
+    (tmp_path / "faq.csv").write_text("question,answer\n반품?,7일\n", encoding="utf-8")
+    with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:
+        lines = screen(written(tmp_path, url=bot.url, paths=paths, language=Language.EN))
+    named = "docs/" if paths == ("docs",) else "faq.csv"
+    told = [
+        f"Next      lm-eval-so init {named} --url URL --force"
+        if paths
+        else "Next      lm-eval-so ci"
+    ]
+    assert [line for line in lines if line.startswith("Next")] == told
+    assert any(line.startswith(f"Not read  {named}: ") for line in lines) is bool(paths)
+
+
 def test_set_up__nothing_is_overwritten_or_asked_unless_forced(folder: Path) -> None:
     (folder / ".gitignore").write_text("*.log\nruns/", encoding="utf-8")
     with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:

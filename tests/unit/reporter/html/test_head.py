@@ -137,6 +137,15 @@ def test_advice__what_would_settle_it_stands_apart():
     assert "What would settle it" not in screen(OUTCOMES["two broke"][0])
 
 
+def test_card__a_case_without_an_answer_says_what_was_expected():
+    given = with_rows(full_report())
+    columns = replace(given.samples, expected=("Within 30 days.",) * len(given.samples.ids))
+    silent = broken_case("s0001", answer=None, reason=None, input="How long?")
+    made = replace(OUTCOMES["two broke"][0], broken=broken(silent), changed=())
+    (card, *_) = cards(screen(made, replace(given, samples=columns)))
+    assert card.count("Within 30 days.") == 2  # on the card, and in what it copies
+
+
 def test_reworded__is_told_where_nothing_got_worse():
     reworded = (RewordedCase(sample_id="s1", baseline_answer="Within 3 days."),)
     told = "1 answer is worded differently, with the same score.</button>"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lm_eval_so.comparator.baseline.find import Place
     from lm_eval_so.core.config.model import Config
-    from lm_eval_so.core.events import Listener
+    from lm_eval_so.core.events import Event, Listener
     from lm_eval_so.errors import Problem
     from lm_eval_so.pipeline.check import Stage
 
@@ -22,6 +22,13 @@ class AllStages:
         from lm_eval_so.pipeline.check import check
 
         return check(config, environ, needs=needs)
+
+    @staticmethod
+    def tell_further(config: "Config", rows: int) -> "Iterable[Event]":
+        """Tell how many requests a verdict may take; arguments as of `until_decided.tell_further`."""
+        from lm_eval_so.pipeline.measure.until_decided import tell_further
+
+        return tell_further(config, rows)
 
     @staticmethod
     def plan(

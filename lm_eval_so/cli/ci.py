@@ -121,11 +121,10 @@ def _measure(
 def _tell_plan(session: "Session", plan: "Plan", comment: str | None) -> int:
     from lm_eval_so.cli.all_stages import AllStages
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.pipeline.ci import tell_further
     from lm_eval_so.pipeline.measure.answers import plan_answers
 
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
-    for told in tell_further(session.config, planned.planned):
+    for told in AllStages.tell_further(session.config, planned.planned):
         session.resources().listener(told)
     gate = AllStages.plan(
         session.config,

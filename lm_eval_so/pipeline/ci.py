@@ -49,7 +49,6 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
-from lm_eval_so.pipeline.measure.until_decided import tell_further as tell_further
 from lm_eval_so.pipeline.permits.permits import host_problems, tell_permits
 
 _OWN_BASELINE = (

@@ -3,7 +3,7 @@
 Lines of `sh` end with 0, or with the code of a comment `# exit N`, in a copy of the quickstart whose
 chatbot is scripted. Python blocks that define plugins measure a Korean dataset from a CP949 file; those
 that begin with `# test_….py` are run by pytest, the others as scripts. YAML is a workflow or goes into a
-config that the program accepts; JSON is a record, and samples are asked. `text` is output or prose, and
+config that the program accepts; JSON is a record, and samples are asked. Jinja is a judge's template. `text` is output or prose, and
 is not run.
 """
 
@@ -30,6 +30,7 @@ from lm_eval_so.core.backends.replay import PlainAnswer
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.codec import RECORDS, from_json, parse_json
 from lm_eval_so.evaluator.metrics.base import snake_case
+from lm_eval_so.evaluator.metrics.judge.panel.prompt import own_template
 
 LABEL = "local_SmolLM2-135M-Instruct"
 KEYS = {
@@ -214,9 +215,14 @@ def start_line(line: str, cwd: Path) -> Done:
 
 
 def test_blocks__are_all_handled() -> None:
-    handled = {"sh", "python", "yaml", "json"} | PLAIN
+    handled = {"sh", "python", "yaml", "json", "jinja"} | PLAIN
     assert not [str(block) for block in ALL if block.language not in handled]
     assert all(any(b.language == language for b in ALL) for language in handled)
+
+
+@of("jinja")
+def test_jinja__template_of_a_judge_is_accepted(block: Block) -> None:
+    assert own_template(block.text, "pointwise").names <= {"rubric", "material", "names"}
 
 
 def lines_here(block: Block) -> list[str]:

@@ -53,7 +53,7 @@ def browser(folder: Path) -> Iterator["Browser"]:
         ["bash", "-c", line, program(), *FLAGS, profile, "about:blank"],
         pass_fds=(told[0], heard[1]),
         # it makes a socket there, whose path may have 107 bytes: a test's folder is too deep
-        env={**os.environ, "TMPDIR": "/tmp"},  # noqa: S108 - with a random name, as it does anywhere
+        env={**os.environ, "TMPDIR": "/tmp"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -379,6 +379,7 @@ def first_run():
         "better": 0,
         "p_worse": None,
         "provable_margin": None,
+        "reason": "no_baseline",
     }
     made = comparison(Verdict.INCOMPARABLE)
     return replace(

@@ -23,6 +23,8 @@ _UNIT = (0.0, 1.0)
 
 ANCHOR: Final = "anchor"
 """Reason code of a metric that is a regression against the anchor alone."""
+NO_BASELINE: Final = "no_baseline"
+"""Reason code of a metric that a first run has nothing to compare with."""
 
 
 def verdict_icon(verdict: Verdict) -> str:
@@ -36,7 +38,9 @@ def verdict_name(verdict: Verdict | str, language: Language) -> str:
 
 
 def metric_verdict_name(metric: MetricComparison, language: Language) -> str:
-    """Return the name of a metric's verdict; of one against the anchor alone it says so."""
+    """Return the name of a metric's verdict: without a baseline none, against the anchor alone it says so."""
+    if metric.reason == NO_BASELINE:
+        return say("page.not_judged", language)
     name = verdict_name(metric.verdict, language)
     return say("anchor.verdict", language, {"verdict": name}) if metric.reason == ANCHOR else name
 

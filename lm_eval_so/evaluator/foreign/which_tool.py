@@ -56,7 +56,8 @@ def _unknown(content: Content, tools: Sequence[Tool]) -> InputError:
     looked = "; ".join(each.looks_for for each in tools)
     if hint is None:
         hint = f"looked for {looked}"
-    names = " or ".join(each.name for each in tools)
+    *others, last = (each.name for each in tools)
+    names = " or ".join(filter(None, (", ".join(others), last)))
     return InputError(f"no results of {names}: {_found(content)}", where=where, hint=hint)
 
 

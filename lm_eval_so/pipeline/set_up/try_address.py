@@ -10,7 +10,11 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.http.reading.paths import compile_path, likely_path
-from lm_eval_so.core.backends.http.reading.stream_guess import guess_stream, looks_streamed
+from lm_eval_so.core.backends.http.reading.stream_guess import (
+    guess_stream,
+    json_or_none,
+    looks_streamed,
+)
 from lm_eval_so.core.config.load import require_valid, take_config
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError
@@ -131,7 +135,7 @@ async def list_models(base_url: str, resources: Resources, *, timeout_s: float) 
     if resources.environ.get(KEY):
         options |= {"env": [KEY], "headers": {"Authorization": f"Bearer {{{{ env.{KEY} }}}}"}}
     heard = await _ask({"name": "http", "options": options}, "", resources, timeout_s=timeout_s)
-    found = compile_path("data[].id")(_json(heard.text))
+    found = compile_path("data[].id")(json_or_none(heard.text))
     # written into the config as it is, `${NAME}` would send that variable back to the endpoint
     return [each for each in found or [] if isinstance(each, str) and "${" not in each]
 
@@ -248,7 +252,7 @@ class _Found:
 
 async def _found(text: str, question: str) -> _Found | None:
     """Return the answer in a response; None if there is none that can be read."""
-    values = _json(text)
+    values = json_or_none(text)
     if isinstance(values, str):
         return _Found(answer=values, options={"response": {"text": "@"}})
     if values is not None:
@@ -303,13 +307,5 @@ def _texts(values: JsonValue, path: str = "") -> Iterator[str]:
 
 def _without_escapes(text: str) -> str:
     """Return JSON with the letters that its escapes stand for; any other text as it is."""
-    values = _json(text) if "\\u" in text else None
+    values = json_or_none(text) if "\\u" in text else None
     return text if values is None else json.dumps(values, ensure_ascii=False)
-
-
-def _json(text: str) -> JsonValue:
-    try:
-        values: JsonValue = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return values

@@ -444,7 +444,7 @@ def packed(*members, method=zipfile.ZIP_DEFLATED):
     [
         ("", ["the file is empty"]),
         ("{", ["no JSON"]),
-        ("#!/bin/sh\nls a, b, c\n", ["no results of promptfoo or deepeval or inspect or ragas"]),
+        ("#!/bin/sh\nls a, b, c\n", ["no results of promptfoo, deepeval, inspect or ragas"]),
         ('{"a": 1}', ["found an object with a", "looked for promptfoo: results.results"]),
         ("[3]", ["[0]", "expected an object, found a number"]),
         ('{"a": 1}\n{"a"\n3\n', [":2", "no JSON"]),

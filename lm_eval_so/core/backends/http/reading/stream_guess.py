@@ -33,7 +33,7 @@ def looks_streamed(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     if text.lstrip().startswith(_BEGINNINGS):
         return True
-    return len(lines) > 1 and all(isinstance(_json(line), dict) for line in lines)
+    return len(lines) > 1 and all(isinstance(json_or_none(line), dict) for line in lines)
 
 
 async def guess_stream(text: str) -> Streamed | None:
@@ -44,7 +44,7 @@ async def guess_stream(text: str) -> Streamed | None:
     else:
         events = [Event("message", line) for line in text.splitlines() if line.strip()]
         format_ = "ndjson"
-    found = [(each, _json(each.data)) for each in events]
+    found = [(each, json_or_none(each.data)) for each in events]
     kind, path = _pieces(found)
     if path is None:
         return None
@@ -101,7 +101,7 @@ def _end(
 ) -> tuple[dict[str, JsonValue], str | None] | None:
     """Return the key `done`, or the path of the reason for which the answer ended; None if nothing ends it."""
     last = events[-1]
-    if _json(last.data) is None and last.data.strip() and last.event == "message":
+    if json_or_none(last.data) is None and last.data.strip() and last.event == "message":
         return {"done": last.data}, None
     if last.event not in {"message", kind}:
         return {"done": last.event}, None
@@ -125,7 +125,8 @@ def _leaves(values: JsonValue, path: str = "") -> list[tuple[str, JsonValue]]:
     return [leaf for at, each in inner for leaf in _leaves(each, at)]
 
 
-def _json(text: str) -> JsonValue:
+def json_or_none(text: str) -> JsonValue:
+    """Return what a text holds as JSON; None if it is none, or nested too deep."""
     try:
         values: JsonValue = json.loads(text)
     except (ValueError, RecursionError):

@@ -13,6 +13,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.history import History, HistoryEntry, MetricFigure, MetricTrace
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.core.report_file import parse_report, read_report
+from lm_eval_so.core.report_rows import rows_of
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import LMEvalError, NothingToDo, UsageError
 
@@ -86,9 +87,14 @@ def _stored(config: Config | None, most: int, listener: Listener) -> Iterator[Pa
         try:
             data = git.show_named(commit, file)
             if data is not None:
-                yield Past(
-                    source=source, report=parse_report(data, shown_as=f"{source}:{file.name}")
+                report = parse_report(
+                    data,
+                    shown_as=f"{source}:{file.name}",
+                    find_rows=lambda told: rows_of(
+                        git.show_named(commit, file.with_name(told.name))  # noqa: B023 - read at once
+                    ),
                 )
+                yield Past(source=source, report=report)
         except LMEvalError as error:
             listener(Warned(stage=_STAGE, text=f"{source} is left out: {error}"))
 
@@ -143,7 +149,7 @@ def _entry(
         source=redact(past.source),
         commit=experiment.commit,
         model=experiment.backend.model and redact(experiment.backend.model),
-        samples=len({*report.samples.ids}),
+        samples=report.sample_count,
         complete=experiment.complete,
         metrics=dict(_figures(report, known)),
         changes=changes,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from lm_eval_so.core.records.chat import Message, ToolCall
-from lm_eval_so.core.records.report import SourcePlace
+from lm_eval_so.core.records.report_row import SourcePlace
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Scenario, TestSample
 

@@ -17,8 +17,9 @@ from lm_eval_so.comparator.broken.rounds import (
 from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch, watch_cases
 from lm_eval_so.comparator.cases import Texts, reason_of, texts_of
 from lm_eval_so.comparator.gate.decide import Decision
-from lm_eval_so.comparator.pairing import Reports, Rows
+from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Control, Reason
 from lm_eval_so.core.records.enums import Direction, Language, Policy, Verdict

@@ -18,7 +18,6 @@ from lm_eval_so.comparator.effect.refusals import (
 from lm_eval_so.comparator.effect.values import SideValues, read_values
 from lm_eval_so.comparator.pairing import (
     Reports,
-    Rows,
     Samples,
     Side,
     applicable_rows,
@@ -26,6 +25,7 @@ from lm_eval_so.comparator.pairing import (
     measured_samples,
 )
 from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.sample_rows import SampleRows
 from lm_eval_so.core.config.gate import GateMetricSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
@@ -187,7 +187,7 @@ def _bound_of_mean(
 
 
 def _warnings(
-    limit: Threshold, values: SideValues, side: Side, samples: Sequence[Rows]
+    limit: Threshold, values: SideValues, side: Side, samples: SampleRows
 ) -> list[Reason]:
     found = list(side_warnings({"candidate": values}))
     if limit.rule == "bound" and groups_of(side.columns.groups, samples) is not None:

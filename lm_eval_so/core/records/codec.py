@@ -17,6 +17,7 @@ from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.history import History
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report_row import ReportRow
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -32,6 +33,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "run": RunResult,
     "run-info": RunInfo,
     "report": EvaluationReport,
+    "report-row": ReportRow,
     "comparison": Comparison,
     "calibration": Calibration,
     "forecast": Forecast,

@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.columns import Picked
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.costs import CostSummary, LatencySummary, add_costs, add_usage
 from lm_eval_so.core.records.report import Columns, EvaluationReport, JudgeHealth
+from lm_eval_so.core.report_rows import UNWRITTEN
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.evaluator.own_code import find_own_code
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
@@ -119,33 +121,42 @@ def _latency(gathered: Gathered) -> LatencySummary:
 
 def _columns(gathered: Gathered, config: Config) -> Columns:
     sheet, has_texts = gathered.sheet, config.report.keeps_texts
-    samples = sheet.samples
+    samples, in_file = sheet.samples, sheet.in_file
 
-    def by_row(values: Sequence[T]) -> tuple[T, ...]:
-        return tuple([values[sample] for sample in sheet.sample_of])
+    def as_kept(values: Sequence[T]) -> Sequence[T]:
+        return values if in_file else tuple(values)
+
+    def by_row(values: Sequence[T]) -> Sequence[T]:
+        if not in_file:
+            return tuple([values[sample] for sample in sheet.sample_of])
+        return Picked(values, sheet.sample_of) if sheet.has_repeats else values
 
     return Columns(
         ids=by_row(samples.ids),
         sample_hashes=by_row(samples.sample_hashes),
         revs=by_row(samples.revs),
         groups=by_row(samples.groups),
-        repeats=tuple(sheet.repeats),
-        statuses=tuple(sheet.statuses),
-        scores={name: column.values.shared() for name, column in sheet.columns.items()},
+        repeats=as_kept(sheet.repeats),
+        statuses=as_kept(sheet.statuses),
+        scores={
+            name: column.values.compact() if in_file else column.values.shared()
+            for name, column in sheet.columns.items()
+        },
         not_applicable={
             name: tuple(sorted(column.not_applicable))
             for name, column in sheet.columns.items()
             if column.not_applicable
         },
-        inputs=by_row([text or "" for text in samples.inputs]) if has_texts else None,
+        inputs=by_row(samples.inputs) if has_texts else None,
         expected=by_row(samples.expected) if has_texts else None,
-        answers=tuple(sheet.answers) if has_texts else None,
+        answers=as_kept(sheet.answers) if has_texts else None,
         cached=tuple(sorted(sheet.cached)),
-        refs=by_row(samples.refs) if any(samples.refs) else None,
-        failures={why: tuple(rows) for why, rows in sorted(sheet.failures.items())},
+        refs=by_row(samples.refs) if samples.has_refs else None,
+        failures={why: as_kept(rows) for why, rows in sorted(sheet.failures.items())},
         tags=by_row(samples.tags),
         languages=by_row(samples.languages),
-        references=by_row(samples.references) if any(samples.references) else None,
-        sources=by_row(samples.sources) if any(samples.sources) else None,
+        references=by_row(samples.references) if samples.has_references else None,
+        sources=by_row(samples.sources) if samples.has_sources else None,
         labels=label_columns(sheet, config.report.by),
+        file=UNWRITTEN if in_file else None,
     )

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from lm_eval_so.core.records.sample import UNWRITTEN
 from lm_eval_so.core.report_file import read_report
-from lm_eval_so.core.report_rows import UNWRITTEN
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.pipeline.reports import write_report
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lm_eval_so.comparator.sample_rows import RowsById, SampleRows, flags_of, pick, rows_by_id
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
-from lm_eval_so.core.columns import Coded, Column
+from lm_eval_so.core.columns.column import Coded, Column
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import TypeVar, overload
 
-from lm_eval_so.core.column_index import Places
-from lm_eval_so.core.columns import Picked, is_large
+from lm_eval_so.core.columns.column import Picked, is_large
+from lm_eval_so.core.columns.index import Places
 from lm_eval_so.core.records.report import Columns
 
 T = TypeVar("T")

@@ -3,27 +3,25 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.column_index import times_of_each
-from lm_eval_so.core.columns import Picked, is_large
-from lm_eval_so.core.files import read_text
+from lm_eval_so.core.columns.column import Picked, is_large
+from lm_eval_so.core.columns.index import times_of_each
+from lm_eval_so.core.files import cannot_read, read_text, replacing
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.codec import from_json, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
-from lm_eval_so.core.records.report_row import RowsFile
-from lm_eval_so.core.report_rows import (
-    name_beside,
-    open_rows,
-    plain_name,
+from lm_eval_so.core.records.row_lines import (
     read_rows,
     without_rows,
     write_rows,
 )
+from lm_eval_so.core.records.sample import UNWRITTEN, RowsFile
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 
 T = TypeVar("T")
@@ -31,6 +29,8 @@ Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
 FindRows = Callable[[RowsFile], BinaryIO | None]
 """Search for the file with the rows of a report, by what the report tells of it."""
+ROWS_FILE = UNWRITTEN.name
+"""File with the rows of a report, beside a report.json."""
 _STEP = "  "
 _AT_ONCE = 1000
 """Entries of a column per piece."""
@@ -49,7 +49,7 @@ def read_report(path: Path) -> EvaluationReport:
         what, hint = f"cannot read {file}: no such file", "lm-eval-so evaluate writes a report.json"
         raise InputError(what, where=Where(file=str(file)), hint=hint)
     return parse_report(
-        read_text(file), shown_as=str(file), find_rows=lambda told: open_rows(file, told)
+        read_text(file), shown_as=str(file), find_rows=lambda told: _open_rows(file, told)
     )
 
 
@@ -92,10 +92,44 @@ def report_of(
     return report
 
 
+def _name_beside(report: Path) -> str:
+    """Return the name of the file with the rows of a report: several reports may share a folder."""
+    return ROWS_FILE if report.name == "report.json" else f"{report.stem}.{ROWS_FILE}"
+
+
+def _open_rows(report: Path, told: RowsFile) -> BinaryIO:
+    """Open the file with the rows of a report that lies beside it.
+
+    Raises:
+        InputError: If it is not there, or cannot be read.
+    """
+    file = report.parent / _plain_name(told, str(report))
+    try:
+        return file.open("rb")
+    except FileNotFoundError:
+        what = f"the rows of {report} are missing: no such file {file}"
+        hint = f"copy {told.name} beside it: the two belong together"
+        raise InputError(
+            what, where=Where(file=str(report), key="samples.file"), hint=hint
+        ) from None
+    except OSError as error:
+        raise cannot_read(file, error) from None
+
+
+def rows_among(read: Callable[[str], bytes | None]) -> FindRows:
+    """Return the search for the rows of a report among files that are read by their name."""
+
+    def find(told: RowsFile) -> BinaryIO | None:
+        data = read(told.name)
+        return None if data is None else BytesIO(data)
+
+    return find
+
+
 def _found_rows(
     columns: Columns, told: RowsFile, shown_as: str, find_rows: FindRows | None
 ) -> Columns:
-    name, file = plain_name(told, shown_as), find_rows(told) if find_rows else None
+    name, file = _plain_name(told, shown_as), find_rows(told) if find_rows else None
     if file is None:
         what = f"the rows of {shown_as} are missing: no {name} beside it"
         where, hint = Where(file=shown_as, key="samples.file"), "store both: they belong together"
@@ -193,7 +227,9 @@ def write_beside(report: EvaluationReport, file: Path, clean: Clean) -> Evaluati
     """
     if report.samples.file is None:
         return report
-    told = write_rows(file.with_name(name_beside(file)), report.samples, clean)
+    path = file.with_name(_name_beside(file))
+    with replacing(path) as out:
+        told = write_rows(out, report.samples, clean, name=path.name)
     return replace(report, samples=replace(report.samples, file=told))
 
 
@@ -341,3 +377,11 @@ def _without_absent(place: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _plain_name(told: RowsFile, shown_as: str) -> str:
+    """Return the name of the file, if it lies beside the report and nowhere else."""
+    if told.name != Path(told.name).name or told.name in {"", ".", ".."}:
+        where = Where(file=shown_as, key="samples.file.name")
+        raise RecordError("the rows are not in a file beside the report", where=where)
+    return told.name

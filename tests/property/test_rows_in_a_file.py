@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rows_apart import apart, held
 
-from lm_eval_so.core.columns import InFile
+from lm_eval_so.core.columns.column import InFile
 from lm_eval_so.core.records.codec import to_json
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=4)

@@ -11,8 +11,7 @@ from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Policy
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import parse_report, read_report
-from lm_eval_so.core.report_rows import rows_of
+from lm_eval_so.core.report_file import parse_report, read_report, rows_among
 from lm_eval_so.errors import InputError, NoBaseline
 
 _PERMISSION = "give the job the permission contents: read"
@@ -171,7 +170,7 @@ def _parsed(
     report = parse_report(
         data,
         shown_as=f"{ref[0]}:{shown}",
-        find_rows=lambda told: rows_of(read(file.with_name(told.name))),
+        find_rows=rows_among(lambda name: read(file.with_name(name))),
     )
     return report, BaselineRef(source="git", path=str(shown), ref=ref[1])
 

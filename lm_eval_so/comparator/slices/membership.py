@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from lm_eval_so.comparator.pairing import Reports, Side
-from lm_eval_so.core.columns import Picked
+from lm_eval_so.core.columns.column import Picked
 from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.records.slice_values import NO_VALUE, keep_largest
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out

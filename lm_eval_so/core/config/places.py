@@ -83,8 +83,8 @@ class ReportSection(Section):
     """Answers in the report: full text, SHA-256 or none. none leaves questions, expected texts and reasons
     out, too, so that reports and comparisons hold ids and figures alone."""
     samples: Literal["inline", "file"] | None = None
-    """Where a report has its rows: in report.json itself, or line by line in samples.jsonl beside it, which takes
-    little memory. Default: inline, and above 100,000 rows file."""
+    """Place of the rows: report.json itself, or samples.jsonl beside it, line by line, which takes little
+    memory. Default: inline, and above 100,000 rows file."""
 
     def has_rows_apart(self, rows: int) -> bool:
         """Return whether a report of so many rows has them in a file of their own."""

@@ -17,10 +17,9 @@ from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.history import History
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.records.report_row import ReportRow
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import ReportRow, TestSample
 from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.errors import Problem, RecordError, Where
 

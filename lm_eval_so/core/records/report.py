@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, JsonValue, SerializerFunctionWrapHandler, WrapSerializer
 
-from lm_eval_so.core.column_index import Paired, times_of_each
-from lm_eval_so.core.columns import changed, is_large
+from lm_eval_so.core.columns.column import changed, is_large
+from lm_eval_so.core.columns.index import Paired, times_of_each
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.judge_health import JudgeCalibration, PanelMember
 from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
-from lm_eval_so.core.records.report_row import RowsFile, SourcePlace, without_quote
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
+from lm_eval_so.core.records.sample import RowsFile, SourcePlace, without_quote
 from lm_eval_so.core.records.score import Score
 
 T = TypeVar("T")

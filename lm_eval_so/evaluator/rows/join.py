@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.clock import parse_time
-from lm_eval_so.core.column_index import order_of
+from lm_eval_so.core.columns.index import order_of
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.hashing import sample_hash, u64

@@ -11,18 +11,16 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.clock import parse_time, time_text
-from lm_eval_so.core.columns import Coded, Numbers
+from lm_eval_so.core.columns.column import Coded, Numbers
 from lm_eval_so.core.hashing import digest_text, revision
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan, add_usage
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
-from lm_eval_so.core.records.report_row import SourcePlace, place_of, place_values
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import SourcePlace, TestSample, place_of, place_values
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.lengths import count_graphemes
-from lm_eval_so.evaluator.rows.columns import Flags, RowSet
-from lm_eval_so.evaluator.rows.texts import Texts, as_it_is
+from lm_eval_so.evaluator.rows.compact import Flags, RowSet, Texts, as_it_is
 from lm_eval_so.evaluator.sample_text import shown_input, source_place
 
 MISSING = "missing"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lm_eval_so.core.columns import Picked
+from lm_eval_so.core.columns.column import Picked
 from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.records.report import Case
 from lm_eval_so.core.records.run import RunResult

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.columns import changed
+from lm_eval_so.core.columns.column import changed
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, text_as_written
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
-from lm_eval_so.core.records.report_row import SourcePlace
+from lm_eval_so.core.records.sample import SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric

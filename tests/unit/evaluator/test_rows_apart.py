@@ -10,7 +10,7 @@ from rows_apart import held
 
 from lm_eval_so.comparator.baseline.find import Place, find_baseline
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.columns import is_large
+from lm_eval_so.core.columns.column import is_large
 from lm_eval_so.core.config.places import ReportSection
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import RunStatus

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.columns import Numbers
-from lm_eval_so.evaluator.rows.columns import Flags, RowSet
+from lm_eval_so.core.columns.column import Numbers
+from lm_eval_so.evaluator.rows.compact import Flags, RowSet
 
 
 @given(st.lists(st.none() | st.floats(allow_nan=False)))

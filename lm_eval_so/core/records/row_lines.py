@@ -7,24 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, repeat
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from lm_eval_so.core.columns import Coded, InFile, Lines, Numbers, key_of
-from lm_eval_so.core.files import cannot_read, replacing
+from lm_eval_so.core.columns.column import Coded, InFile, Lines, Numbers, key_of
 from lm_eval_so.core.records.codec import dump_line, loads
 from lm_eval_so.core.records.report import Columns, Labels
-from lm_eval_so.core.records.report_row import ReportRow, RowsFile, place_of, place_values
-from lm_eval_so.errors import InputError, RecordError, Where
+from lm_eval_so.core.records.sample import ReportRow, RowsFile, place_of, place_values
+from lm_eval_so.errors import RecordError, Where
 
 T = TypeVar("T")
 Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
-FILE = "samples.jsonl"
-UNWRITTEN = RowsFile(name=FILE, rows=0, bytes=0, sha256="")
-"""File of a report that gets its rows there once it is written."""
 LONGEST_LINE = 2**26
 """Most bytes of a line that is read."""
 _MOST_REPEATS = 2**32
@@ -37,55 +32,23 @@ AGAIN = "put the file back that was written with the report, or evaluate again"
 """Advice if the rows are not those of the report."""
 
 
-def name_beside(report: Path) -> str:
-    """Return the name of the file with the rows of a report: several reports may share a folder."""
-    return FILE if report.name == "report.json" else f"{report.stem}.{FILE}"
-
-
-def write_rows(file: Path, columns: Columns, clean: Clean) -> RowsFile:
+def write_rows(out: BinaryIO, columns: Columns, clean: Clean, *, name: str) -> RowsFile:
     """Write the rows of a report.
 
     Args:
-        file: File to write, replaced as a whole.
+        out: File to write to.
         columns: The columns.
         clean: Function applied to the values of some rows before they become text.
-
-    Raises:
-        InputError: If the folder cannot be written to or the disk is full.
+        name: Name of the file.
     """
     digest, size = hashlib.sha256(), 0
     rows = _rows(columns)
-    with replacing(file) as out:
-        while some := [*islice(rows, _AT_ONCE)]:
-            data = "".join(f"{dump_line(row)}\n" for row in clean(some)).encode()
-            digest.update(data)
-            size += out.write(data)
+    while some := [*islice(rows, _AT_ONCE)]:
+        data = "".join(f"{dump_line(row)}\n" for row in clean(some)).encode()
+        digest.update(data)
+        size += out.write(data)
     n = len(columns.ids)
-    return RowsFile(name=file.name, rows=n, bytes=size, sha256=digest.hexdigest())
-
-
-def open_rows(report: Path, told: RowsFile) -> BinaryIO:
-    """Open the file with the rows of a report that lies beside it.
-
-    Raises:
-        InputError: If it is not there, or cannot be read.
-    """
-    file = report.parent / plain_name(told, str(report))
-    try:
-        return file.open("rb")
-    except FileNotFoundError:
-        what = f"the rows of {report} are missing: no such file {file}"
-        hint = f"copy {told.name} beside it: the two belong together"
-        raise InputError(
-            what, where=Where(file=str(report), key="samples.file"), hint=hint
-        ) from None
-    except OSError as error:
-        raise cannot_read(file, error) from None
-
-
-def rows_of(data: bytes | None) -> BinaryIO | None:
-    """Return a file of content in memory; None if there is none."""
-    return None if data is None else io.BytesIO(data)
+    return RowsFile(name=name, rows=n, bytes=size, sha256=digest.hexdigest())
 
 
 def read_rows(
@@ -346,11 +309,3 @@ def _digest(file: BinaryIO) -> str:
     while data := file.read(_AT_A_TIME):
         found.update(data)
     return found.hexdigest()
-
-
-def plain_name(told: RowsFile, shown_as: str) -> str:
-    """Return the name of the file, if it lies beside the report and nowhere else."""
-    if told.name != Path(told.name).name or told.name in {"", ".", ".."}:
-        where = Where(file=shown_as, key="samples.file.name")
-        raise RecordError("the rows are not in a file beside the report", where=where)
-    return told.name

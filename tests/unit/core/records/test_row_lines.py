@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from factories import make_report
 
-from lm_eval_so.core.columns import is_large
-from lm_eval_so.core.records.report_row import SourcePlace
+from lm_eval_so.core.columns.column import is_large
+from lm_eval_so.core.records.row_lines import AGAIN, read_rows
+from lm_eval_so.core.records.sample import UNWRITTEN, SourcePlace
 from lm_eval_so.core.report_file import fewest_answers, parse_report, read_report, with_rows
-from lm_eval_so.core.report_rows import AGAIN, UNWRITTEN, read_rows
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import InputError
 from lm_eval_so.pipeline.reports import write_report

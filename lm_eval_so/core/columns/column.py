@@ -138,7 +138,7 @@ class Picked(Column[T]):
 
     Args:
         column: The column.
-        places: Their places.
+        places: Places of the entries.
     """
 
     def __init__(self, column: Sequence[T], places: Sequence[int]) -> None:

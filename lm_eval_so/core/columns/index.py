@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby, islice
 from operator import ne
 
-from lm_eval_so.core.columns import Column, key_of
+from lm_eval_so.core.columns.column import Column, key_of
 
 _BUCKETS = 256
 

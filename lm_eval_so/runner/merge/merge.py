@@ -160,6 +160,7 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
         notes=tuple(dict.fromkeys(text for info in infos for text in info.notes)),
         limits=(),
         shard=None,
+        share={},
         stopped=stopped if missing else None,
         versions=_versions(infos),
         started_at=min(info.started_at for info in infos),

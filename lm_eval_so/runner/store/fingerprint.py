@@ -107,6 +107,7 @@ def head(
         tool_choice=as_written(config.tool_choice, written("tool_choice")),
         simulator=redactor.redact_json(played),
         shard=str(selection.shard) if selection.shard else None,
+        share=selection.share,
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},

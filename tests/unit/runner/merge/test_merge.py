@@ -13,7 +13,7 @@ from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import CannotMeasure, InputError, RecordError, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.merge.merge import merge, merged_folder
-from lm_eval_so.runner.plan.selection import Shard
+from lm_eval_so.runner.plan.shard import Shard
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply, Seen
 

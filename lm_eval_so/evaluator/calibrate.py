@@ -30,6 +30,8 @@ class CalibrationInputs:
     """Folders of the runs whose answers are labelled."""
     report: EvaluationReport | None = None
     """Report of these runs, by which labelled answers are weighted if it fits."""
+    baseline: EvaluationReport | None = None
+    """The baseline report, for metrics that compare answers with its own."""
     positive: Sequence[str] = ()
     """Labels of a good answer; default: those worth at least 0.5."""
     out: Path | None = None
@@ -68,7 +70,7 @@ async def calibrate(
     config = config.model_copy(update={"metrics": labelled})
     refuse_folders(config, inputs.out)
     with open_rows(config, inputs.runs) as rows:
-        async with open_metrics(config, resources, opens) as bound:
+        async with open_metrics(config, resources, opens, baseline=inputs.baseline) as bound:
             prepare(bound, rows.dataset)
             work = find_labelled(file, bound, rows, resources)
             await judge_labelled(work, resources, workers=config.run.concurrency)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.record import record, short_text, shown_number
 
 
 @record
@@ -92,3 +92,28 @@ class Calibration:
     labels_digest: str
     """SHA-256 of the labels file."""
     calibrated_at: str
+
+    def __repr__(self) -> str:
+        figures = {
+            "agreement": self.agreement,
+            "κ": self.kappa,
+            "Se": self.se,
+            "Sp": self.sp,
+            "J": self.j,
+        }
+        shown = [f"{name} {shown_number(value)}" for name, value in figures.items()]
+        return short_text("Calibration", [f"{self.metric}: {self.n} answers"], shown)
+
+    @property
+    def corrected_rate(self) -> float | None:
+        """Share of good answers in the run, the judge's errors taken out; None unless weighted.
+
+        None, too, if the judge does not tell good from bad.
+
+        Source: Rogan and Gladen (1978), Am. J. Epidemiol. 107(1), 71–76.
+        """
+        told, j = {label: self.run_labels.get(label, 0) for label in self.labels}, self.j or 0.0
+        if not self.weighted or not any(told.values()) or self.sp is None or j <= 0:
+            return None
+        rate = sum(told[label] for label in self.positive) / sum(told.values())
+        return min(1.0, max(0.0, (rate + self.sp - 1) / j))

@@ -14,7 +14,6 @@ from lm_eval_so.errors import ConfigError, NothingToDo
 from lm_eval_so.runner.plan.jobs import LEFT_OUT
 from lm_eval_so.runner.plan.shard import (
     Shard,
-    ShardSamples,
     as_shard,
     limit_shares,
     share_problems,
@@ -79,7 +78,7 @@ class Selection:
 
     dataset: DatasetRef
     samples: Iterable[TestSample]
-    """Samples of the shard in dataset order, readable any number of times."""
+    """Samples of the whole dataset in its order, readable any number of times."""
     folder: Path
     """Folder of the run's files."""
     shard: Shard | None
@@ -145,7 +144,7 @@ def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
     )
     return Selection(
         dataset=dataset.ref,
-        samples=ShardSamples(dataset, options.shard) if options.shard else dataset,
+        samples=dataset,
         folder=options.folder(config),
         shard=options.shard,
         share=limit_shares(config.run, options.shard),

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import Final, Self
@@ -10,7 +10,6 @@ from typing import Final, Self
 from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.run import LimitShare, RunInfo
-from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Problem, UsageError, refuse
 
@@ -63,17 +62,6 @@ class Shard:
     def has(self, sample_id: str) -> bool:
         """Return whether a sample belongs to it."""
         return type(self).of(sample_id, self.count) == self
-
-
-@dataclass(frozen=True, slots=True)
-class ShardSamples:
-    """The samples of a dataset that belong to a shard, in its order; to be read as often as needed."""
-
-    samples: Iterable[TestSample]
-    shard: Shard
-
-    def __iter__(self) -> Iterator[TestSample]:
-        return (sample for sample in self.samples if self.shard.has(sample.id))
 
 
 def limit_shares(run: RunSection, shard: Shard | None) -> dict[str, LimitShare]:

@@ -110,7 +110,7 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     if ending.is_judged:
         hint = f"raise run.{key}; {ending.rest}"
     if share := share_text(recorder.head, key):
-        hint = f"{hint}; {share}"
+        hint = f"{share}; {hint}"
     if tally.rows - tally.failures < (1 - MOST_FAILURES) * ending.planned:
         raise BudgetSpent(what, hint=hint) from failure
     recorder.warn(what, hint)

@@ -15,7 +15,8 @@ from lm_eval_so.errors import Problem, UsageError, refuse
 
 _TEXT = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
 _COUNTED: Final = "max_requests"
-_DIVIDED: Final = (_COUNTED, "max_cost_usd", "max_requests_per_s", "max_tokens_per_min")
+_MONEY: Final = "max_cost_usd"
+_DIVIDED: Final = (_COUNTED, _MONEY, "max_requests_per_s", "max_tokens_per_min")
 """Limits of a whole run, which add up over its shards; the others, as `max_time_s`, hold for each alone."""
 _DOWN = Context(prec=12, rounding=ROUND_DOWN)
 """Rounding by which the shares never add up to more than the whole."""
@@ -125,7 +126,7 @@ def share_text(head: RunInfo, only: str | None = None) -> str | None:
         only: Limit that is told alone, a key of `run`; None: all.
     """
     told = [
-        f"{key} {_amount(each.own)} of {_amount(each.of)}"
+        f"{key} {_amount(key, each.own)} of {_amount(key, each.of)}"
         for key, each in head.share.items()
         if only in {None, key}
     ]
@@ -159,7 +160,7 @@ def _share(whole: float, shard: Shard) -> float:
     return float(_DOWN.divide(Decimal(str(whole)), Decimal(shard.count)))
 
 
-def _amount(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.2f}" if round(value, 2) == value else f"{value:,.6g}"
+def _amount(key: str, value: float) -> str:
+    if key == _MONEY and round(value, 2) == value:
+        return f"{value:,.2f}"
+    return f"{value:,.6g}" if value < 1 else f"{value:,.10g}"

@@ -14,9 +14,10 @@ from servers.runs import endpoint, make, resources, rows, write_dataset
 
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.records.run import BackendInfo, DatasetRef, LimitShare, RunInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError, UsageError
 from lm_eval_so.runner.dry_run import plan_run
-from lm_eval_so.runner.plan.shard import Shard, limit_shares
+from lm_eval_so.runner.plan.shard import Shard, limit_shares, share_text
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply
 
@@ -89,6 +90,31 @@ def test_limit_shares__add_up_to_no_more_than_the_whole(
     assert "max_time_s" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("key", "own", "of", "told"),
+    [
+        ("max_requests", 12_500, 100_000, "12,500 of 100,000"),
+        ("max_cost_usd", 0.25, 2.0, "0.25 of 2.00"),
+        ("max_cost_usd", 0.333333333333, 1.0, "0.333333 of 1.00"),
+        ("max_requests_per_s", 1.25, 10.0, "1.25 of 10"),
+        ("max_tokens_per_min", 1_250_000.0, 10_000_000.0, "1,250,000 of 10,000,000"),
+    ],
+)
+def test_share_text__amounts(key: str, own: float, of: float, told: str):
+    shares = {"max_requests": LimitShare(own=1, of=8), key: LimitShare(own=own, of=of)}
+    head = RunInfo(
+        **dict.fromkeys(("suite", "config_digest", "fingerprint", "reach", "started_at"), ""),
+        state="running",
+        backend=BackendInfo(name="bot", label="bot"),
+        dataset=DatasetRef(name="d", digest="", n=1),
+        **dict.fromkeys(("repeats", "seed", "planned", "requests"), 1),
+        counts={},
+        shard="2/8",
+        share=shares,
+    )
+    assert share_text(head, key) == f"{key} {told} (shard 2/8)"
+
+
 def test_limit_shares__of_a_whole_that_sets_none():
     assert limit_shares(RunSection(), Shard(number=1, count=4)) == {}
     assert limit_shares(RunSection(max_requests=9), None) == {}
@@ -111,7 +137,9 @@ async def test_run__shards_keep_within_their_shares(tmp_path: Path):
             with pytest.raises(BudgetSpent) as ended:
                 await run(config, resources(events), options)
             hint = str(ended.value.problems[0].hint)
-            assert hint.endswith(f"; max_requests {most} of 10 (shard {shard})")
+            assert hint.startswith(
+                f"max_requests {most} of 10 (shard {shard}); raise run.max_requests"
+            )
             assert len(server.requests) - before == most
             assert told in [event.text for event in events if isinstance(event, Noticed)]
             assert not any(isinstance(event, Warned) for event in events)  # 60 are too many for all
@@ -142,7 +170,9 @@ async def test_run__money_of_a_shard(tmp_path: Path):
             await run(config, resources(), RunOptions(shard=Shard(number=2, count=4)))
     assert len(server.requests) == 10  # one costs a cent, and 0.105 are there
     assert str(ended.value).startswith("stopped at USD 0.1000 of 0.1050 after 10 of ")
-    assert str(ended.value.problems[0].hint).endswith("max_cost_usd 0.105 of 0.42 (shard 2/4)")
+    assert str(ended.value.problems[0].hint).startswith(
+        "max_cost_usd 0.105 of 0.42 (shard 2/4); raise"
+    )
 
 
 @pytest.mark.parametrize("limit", [{"max_requests_per_s": 8}, {"max_tokens_per_min": 480 * 1044}])

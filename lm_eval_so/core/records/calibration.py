@@ -23,6 +23,35 @@ class Disagreement:
 
 
 @record
+class OfferedExample:
+    """An answer that people and judge label differently, as an entry of the judge's `params.examples`."""
+
+    input: str
+    """The question, after the turns before it."""
+    answer: str
+    label: str
+    """Label given by most people."""
+    reason: str
+    """Notes of the people who gave that label; a sentence in their place if they left none."""
+
+
+@record
+class PairFigures:
+    """Choices between two answers, by people and by the judge."""
+
+    decided: int
+    """Pairs of which both people and the judge prefer one answer."""
+    same: int
+    """Pairs of `decided` of which both prefer the same answer."""
+    flips: int
+    """Pairs whose winner changed with the order in which the judge saw them; these are ties."""
+    chosen: int
+    """Choices of one answer by people who did not know which is which."""
+    chosen_first: int
+    """Choices of `chosen` that fell on the answer shown first: about half if its place sways nobody."""
+
+
+@record
 class Calibration:
     """`calibration.json`: how far the judge of a metric can be trusted."""
 
@@ -84,9 +113,15 @@ class Calibration:
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Lines of the labels file that do not count, by reason: empty (no label), tie (people are evenly
     divided), missing (not in the run, or the metric does not apply), changed (the run has another
-    answer now)."""
+    answer now), example (the judge knows the verdict on this question from an example), order (a
+    choice between A and B without both answers in the file)."""
+    pairs: PairFigures | None = None
+    """Figures of a metric that compares two answers; null for others."""
     disagreements: tuple[Disagreement, ...] = ()
     """Some of the disagreements, the largest first."""
+    examples: tuple[OfferedExample, ...] = ()
+    """Disagreements from which the judge could learn: up to two to which it is too kind, and two to which
+    it is too strict. Empty if the metric takes no examples, or if reports keep no answers."""
     labels_file: str
     """Name of the labels file."""
     labels_digest: str

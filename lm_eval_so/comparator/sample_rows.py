@@ -107,12 +107,13 @@ class RowsById(Mapping[str, Rows]):
         return RowsById(self.names, SampleRows(flat, starts, kept), self.places)
 
     def numbers_in(self, other: "RowsById") -> Iterator[int]:
-        """Yield for each of these samples its number in another report; −1 if it is not there."""
+        """Yield for each of these samples its number in another report; −1 if it is not there.
+
+        Both lack the same samples, if any were left out.
+        """
         if other.names is self.names:
-            found: Iterable[int] = self.rows.chosen
-        else:
-            found = other.places.find_all(pick(self.names, self.rows.chosen))
-        return (at if at >= 0 and other.rows.has(at) else -1 for at in found)
+            return iter(self.rows.chosen)
+        return other.places.find_all(pick(self.names, self.rows.chosen))
 
     def __getitem__(self, sample_id: str) -> Rows:
         sample = self.places.find(sample_id)

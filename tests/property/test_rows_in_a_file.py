@@ -29,9 +29,9 @@ def side(draw, cases, *, groups, repeats):
     near = [[(i + j) % 7 / 7 for j in range(count)] for i, count in enumerate(asked)]
     made = make_report(
         {"right": right, "near": near, "latency_ms": [[100.0 + v for v in own] for own in near]},
-        ids=[name for name, _, _ in cases],
-        revs=[f"r{rev}" for _, rev, _ in cases],
-        groups=[group for _, _, group in cases] if groups else None,
+        ids=[name for name, _ in cases],
+        revs=draw(st.lists(st.sampled_from("rrrrs"), min_size=n, max_size=n)),
+        groups=[group for _, group in cases] if groups else None,
         tags=[("가",) if i % 2 else ("나", "다") for i in range(n)],
         labels={"length": ["≤ 50" if i % 3 else "> 200" for i in range(n)]},
         answers=[texts[i % 5] for i in range(rows)],
@@ -55,7 +55,7 @@ def reports(draw):
     """Return a baseline and a candidate."""
     cases = draw(
         st.lists(
-            st.tuples(TEXT, st.integers(0, 1), st.sampled_from([None, "가"])),
+            st.tuples(TEXT, st.sampled_from([None, "가", "나"])),
             max_size=60,
             unique_by=lambda case: case[0],
         )

@@ -23,6 +23,7 @@ from lm_eval_so.runner.plan.selection import (
 )
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
+from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.resume import close_log, open_run, resume
 
 __all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder"]
@@ -61,14 +62,19 @@ async def run(
         refreshes_cache=resources.refreshes_cache or options.fresh,
     )
     asked = resources if verdict is None else replace(resources, refreshes_cache=True)
+    if options.engine is not None:
+        await options.engine.begin(config, options)
     selection = select(config, options)
     async with AsyncExitStack() as stack:
-        opening = open_asker(backend_section(config), config=config, resources=asked)
+        is_here = options.engine is None
+        section = backend_section(config)
+        opening = open_asker(section, config=config, resources=asked, asks=is_here)
         asker = await stack.enter_async_context(opening)
         new = new_run(config, asker.backend, selection, resources, only=only)
         if verdict is not None:
             new = replace(new, head=replace(new.head, checkout=verdict.checkout))
-        playing = open_simulator(config, resources, is_needed=new.plan.simulates)
+        plays = new.plan.simulates and is_here
+        playing = open_simulator(config, resources, is_needed=plays)
         simulator = await stack.enter_async_context(playing)
         run_dir = open_run(
             selection.folder,
@@ -81,11 +87,14 @@ async def run(
         if config.run.executor == "live":
             refuse_to_forget(selection.folder)
         recorder = resume(run_dir, new, asker, resources, options)
+        await take_up(recorder, keep_errors=options.keep_errors)
         recorder.begin()
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":
             failure = await ask_by_batch(recorder, config.run, todo)
-        if failure is None:
+        if options.engine is not None:
+            failure = await options.engine.ask_all(config, selection, new, recorder)
+        elif failure is None:
             if recorder.tally.has_answers or only is not None:
                 asker.proof.goes_on(new.head.planned)
             executor = LiveExecutor(recorder, simulator, limits=config.run)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import BackendSection, Config
@@ -15,6 +15,9 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.pasted import command_line
 from lm_eval_so.errors import ConfigError, NothingToDo, UsageError
 from lm_eval_so.runner.plan.jobs import LEFT_OUT
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.live_executor import Engine
 
 _TEXT = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
 
@@ -96,6 +99,8 @@ class RunOptions:
     """Config that the run belongs to, where it asks only the first of its repeats."""
     goes_on: bool = False
     """Whether this process has begun the run, so that it only goes on and is not resumed."""
+    engine: "Engine | None" = None
+    """Asks in the place of this process."""
 
     def folder(self, config: Config) -> Path:
         """Return the folder of the run."""

@@ -14,6 +14,7 @@ from lm_eval_so.runner.plan.jobs import LEFT_OUT
 from lm_eval_so.runner.plan.selection import RunOptions
 from lm_eval_so.runner.store.fingerprint import NewRun, differences
 from lm_eval_so.runner.store.for_verdict import ForVerdict, has_content, put_aside, why_anew
+from lm_eval_so.runner.store.leader import refuse_other_leader
 from lm_eval_so.runner.store.recorder import STAGE, Done, Recorder
 from lm_eval_so.runner.store.row_log import KeyedOffset, ResultsChanged, RowOffsets, Stretch
 from lm_eval_so.runner.store.run_dir import (
@@ -49,6 +50,7 @@ def open_run(
     """
     run_dir = RunDir.open(folder)
     try:
+        refuse_other_leader(folder)
         if not any((folder / name).is_file() for name in (INFO_FILE, RESULTS_FILE)):
             return run_dir
         why = None if fresh else why_aside(folder, start, verdict)

@@ -23,7 +23,11 @@ TORN_FILE = "run_results.torn"
 NEW_FILE = "run_results.new"
 BATCH_FILES = ("batch.json", "batch.ids")
 """Files of the log of batches."""
-RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
+LEADER_FILE = "leader.json"
+"""Sign of life of the process that leads a run on several machines."""
+PARTS_FOLDER = "parts"
+"""Rows that workers wrote and that are not in the log yet."""
+RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES, PARTS_FOLDER)
 """Files of a run, which are moved aside together."""
 
 
@@ -219,7 +223,7 @@ def read_rows(
 
 def refuse_links(folder: Path) -> None:
     """Refuse links among the files of a run: a link in a checkout may lead anywhere."""
-    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES):
+    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES, PARTS_FOLDER):
         file = folder / name
         if file.is_symlink():
             where = Where(file=str(file))

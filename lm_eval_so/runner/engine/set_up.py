@@ -1,5 +1,6 @@
 """What a worker is told, and what it makes of it on its own machine: config, plugins, secrets."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -20,7 +21,7 @@ from lm_eval_so.errors import LMEvalError, UsageError, Where
 from lm_eval_so.runner.store.fingerprint import unlike_here
 from lm_eval_so.runner.store.leader import is_led_by
 
-_UNTIL_SEEN_S = 5.0
+_UNTIL_SEEN_S = 3.0
 """Time that a shared file system may take to show a file that another machine has written."""
 
 
@@ -60,7 +61,7 @@ class SetUp:
     """Seconds until the time of the run is up."""
 
 
-def open_config(set_up: SetUp, environ: Mapping[str, str]) -> tuple[Config, Redactor]:
+async def open_config(set_up: SetUp, environ: Mapping[str, str]) -> tuple[Config, Redactor]:
     """Read the config on this machine, run its plugins, and look whether the folder is shared.
 
     Raises:
@@ -72,7 +73,7 @@ def open_config(set_up: SetUp, environ: Mapping[str, str]) -> tuple[Config, Reda
             what = f"{set_up.folder} is not the folder that the run began in"
             hint = "put it on a file system that all machines mount at the same place"
             raise UsageError(what, where=Where(file=str(set_up.folder)), hint=hint)
-        time.sleep(0.1)
+        await asyncio.sleep(0.1)
     if set_up.cwd.is_dir():  # what the config names may be relative to it
         os.chdir(set_up.cwd)
         sys.path.insert(0, str(set_up.cwd))

@@ -53,7 +53,7 @@ class Worker:
         """Work until nothing is left to claim, or the run ends; errors go to the coordinator."""
         environ, renewing = dict(os.environ), asyncio.create_task(self._renew())
         try:
-            config, redactor = open_config(self._set_up, environ)
+            config, redactor = await open_config(self._set_up, environ)
 
             def refuse(seconds: float) -> None:
                 self._pause(min(seconds, config.run.max_retry_after_s))

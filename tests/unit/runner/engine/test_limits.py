@@ -61,10 +61,9 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted
                 break
             free[name] += given_
             if slices.is_tight:
-                for other in free:
-                    if other != name:
-                        slices.settle(str(other), Decimal(0), free[other])
-                        free[other] = Decimal(0)
+                for other in free.keys() - {name}:
+                    slices.settle(str(other), Decimal(0), free[other])
+                    free[other] = Decimal(0)
         else:
             raise AssertionError("nobody gives back, and nobody is refused")
         if free[name] >= need:

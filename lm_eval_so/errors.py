@@ -120,7 +120,7 @@ class LMEvalError(Exception):
         self.problems: tuple[Problem, ...] = (Problem(what=what, where=where, hint=hint),)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let errors pass from one process to another, with what they say besides their text."""
+        """Return how another process makes the same error, with all that it says."""
         cause = self.__cause__ if isinstance(self.__cause__, LMEvalError) else None
         return _same_error, (type(self), self.args, self.__dict__, cause)
 

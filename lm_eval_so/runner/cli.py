@@ -182,7 +182,7 @@ def _ray_engine(
         UsageError: If Ray is not installed.
     """
     from lm_eval_so.errors import UsageError
-    from lm_eval_so.runner.engine.set_up import Origin
+    from lm_eval_so.runner.engine.assignment import Origin
 
     try:
         from lm_eval_so.runner.engine.ray_engine import RayEngine

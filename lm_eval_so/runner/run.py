@@ -23,7 +23,6 @@ from lm_eval_so.runner.plan.selection import (
 )
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
-from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.resume import close_log, open_run, resume
 
 __all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder"]
@@ -86,8 +85,7 @@ async def run(
         stack.callback(run_dir.close)
         if config.run.executor == "live":
             refuse_to_forget(selection.folder)
-        recorder = resume(run_dir, new, asker, resources, options)
-        await take_up(recorder, keep_errors=options.keep_errors)
+        recorder = await resume(run_dir, new, asker, resources, options)
         recorder.begin()
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":

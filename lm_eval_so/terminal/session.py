@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lm_eval_so.core.asking.answer.redact import clean_exception
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config import CONFIG_FILE
@@ -18,7 +17,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
-from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.secrets import Redactor, clean_exception
 from lm_eval_so.errors import Interrupted, Problem, refuse
 from lm_eval_so.terminal.progress import Progress, in_language
 

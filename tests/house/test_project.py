@@ -15,7 +15,7 @@ from lm_eval_so.core.config.yaml_lines import read_yaml
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOWS = ROOT / ".github/workflows"
-EXTRAS = "local bleu ko kiwi embed inspect dev"
+EXTRAS = "local bleu ko kiwi embed inspect ray dev"
 
 
 def test_extras__are_those_that_are_documented() -> None:

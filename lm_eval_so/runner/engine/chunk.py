@@ -12,8 +12,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.errors import DatasetError, LMEvalError
 from lm_eval_so.runner.conversation.simulated_user import Simulator
+from lm_eval_so.runner.engine.assignment import Assignment
 from lm_eval_so.runner.engine.coordinator import Claim
-from lm_eval_so.runner.engine.set_up import SetUp
 from lm_eval_so.runner.live_executor import LiveExecutor
 from lm_eval_so.runner.plan.jobs import plan_rows, request_settings
 from lm_eval_so.runner.store.parts import open_part
@@ -24,7 +24,7 @@ from lm_eval_so.runner.store.run_dir import PARTS_FOLDER
 class Opened:
     """A worker that is ready to ask."""
 
-    set_up: SetUp
+    assignment: Assignment
     config: Config
     asker: LiveAsker
     simulator: Simulator | None
@@ -41,20 +41,22 @@ async def ask_chunk(claim: Claim, by: Opened, resources: Resources) -> LMEvalErr
     Raises:
         InputError: If this machine has another dataset than the leader.
     """
-    set_up, chunk, asker = by.set_up, claim.chunk, by.asker
-    dataset = Dataset(file=set_up.dataset, ref=set_up.head.dataset)
+    assignment, chunk, asker = by.assignment, claim.chunk, by.asker
+    dataset = Dataset(file=assignment.dataset, ref=assignment.head.dataset)
     samples = tuple(dataset.some(chunk.at, chunk.samples))
     settings = request_settings(by.config, asker.backend)
     plan = plan_rows(samples, settings, skips=asker.backend.skips)
     if keys_digest(plan.keys) != chunk.keys_digest:
-        what = f"{set_up.dataset} is not the dataset that the run began with"
+        what = f"{assignment.dataset} is not the dataset that the run began with"
         raise DatasetError(what, hint="let all machines see the same file, and leave it as it is")
     done = {key for key, skips in zip(plan.keys, chunk.skips, strict=False) if skips}
-    part = set_up.folder / PARTS_FOLDER / claim.part
-    recorder = open_part(part, set_up.head, plan.keys, asker=asker, resources=resources)
+    part = assignment.folder / PARTS_FOLDER / claim.part
+    recorder = open_part(part, assignment.head, plan.keys, asker=asker, resources=resources)
     with closing(recorder.run_dir):
         executor = LiveExecutor(recorder, by.simulator, limits=by.config.run)
-        return await executor.ask_all(plan.todo(done), resources.stop)
+        failure = await executor.ask_all(plan.todo(done), resources.stop)
+        recorder.end(recorder.info("complete" if failure is None else "stopped"))
+    return failure
 
 
 def keys_digest(keys: Sequence[int]) -> int:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Literal
 
 from lm_eval_so.core.asking.cost.budget import Spent
+from lm_eval_so.core.asking.shared_limits import REQUESTS, Limit, Shares, Slices
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.engine.limits import REQUESTS, Limit, Shares, Slices
 
 AT_ONCE = 2
 """Chunks that a worker has at once, so that the slow end of one leaves no gap."""
@@ -45,7 +45,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a worker tells of the time since its last report."""
+    """News of a worker since its last report."""
 
     progress: Mapping[str, Moved] = field(default_factory=dict)
     """Progress of its claims, by part."""
@@ -53,15 +53,11 @@ class Report:
     spent: Mapping[Limit, Decimal] = field(default_factory=dict)
     returned: Mapping[Limit, Decimal] = field(default_factory=dict)
     """Parts of its slices that it gives back."""
-    requests: int = 0
-    """Requests that it has sent in all, attempts included."""
-    notes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    """Changes of its requests, and advice, as in `run.json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a worker may do in the next second."""
+    """Permission of a worker for the next second."""
 
     share: float
     """Share of the rates of the run."""
@@ -75,7 +71,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What the leader of a run gets to know."""
+    """News of all workers, for the leader of the run."""
 
     finished: tuple[Claim, ...]
     """Claims whose rows are all written, or whose workers were stopped."""
@@ -88,9 +84,6 @@ class News:
     failure: LMEvalError | None
     spent: Spent | None
     """Limit of the budget that was reached."""
-    requests: int
-    notes: tuple[tuple[str, ...], tuple[str, ...]]
-    """As in `Report`, of all workers."""
 
 
 class Coordinator:
@@ -98,7 +91,7 @@ class Coordinator:
 
     Args:
         chunks: Chunks to ask.
-        budget: What is left of the limits that are set.
+        budget: Rest of the limits that are set.
         clock: Monotonic time in seconds.
     """
 
@@ -126,11 +119,9 @@ class Coordinator:
         self._is_over = False
         self._failure: LMEvalError | None = None
         self._spent: Spent | None = None
-        self._requests: dict[str, int] = {}
-        self._notes: tuple[dict[str, None], dict[str, None]] = {}, {}
 
     def claim(self, worker: str) -> Claim | Literal["wait", "end"]:
-        """Give a worker a chunk, or tell it to wait, or to end.
+        """Return a chunk for a worker, or that it must wait or end.
 
         A chunk that a worker was lost with is asked by a worker that has no other.
         """
@@ -168,11 +159,8 @@ class Coordinator:
         """Take a worker's report, and say what it may do in the next second."""
         now, claims = self._clock(), self._claims.get(worker, {})
         self._progress |= {at: moved for at, moved in report.progress.items() if at in claims}
-        self._requests[worker] = max(self._requests.get(worker, 0), report.requests)
         if is_known := worker not in self._lost:
             self._events += report.events
-            for known, told in zip(self._notes, report.notes, strict=True):
-                known.update(dict.fromkeys(told))
             for name, slices in self._slices.items():
                 zero = Decimal(0)
                 spent, back = report.spent.get(name, zero), report.returned.get(name, zero)
@@ -185,12 +173,12 @@ class Coordinator:
         )
 
     def refused(self, worker: str, wait_s: float) -> None:
-        """Let all workers wait, since the endpoint asks one of them to."""
+        """Pause all workers, since the endpoint asks one of them to wait."""
         if worker not in self._lost:
             self._paused_until = max(self._paused_until, self._clock() + wait_s)
 
     def slice(self, worker: str, limit: Limit, need: Decimal) -> Decimal | None:
-        """Give a worker a slice of a limit of the budget; see `Slices.give`."""
+        """Return a slice of a limit of the budget for a worker; see `Slices.give`."""
         if worker in self._lost:
             return None
         return self._slices[limit].give(worker, need, workers=max(1, len(self._claims)))
@@ -214,7 +202,7 @@ class Coordinator:
             (self._open.append if chunk.deaths else self._open.appendleft)(chunk)
 
     def stop(self) -> None:
-        """Let nothing new be asked."""
+        """Stop: nothing new is asked."""
         self._is_over = True
 
     def news(self) -> News:
@@ -233,6 +221,4 @@ class Coordinator:
             open=len(self._open) + len(under_way) + self._owed,
             failure=self._failure,
             spent=self._spent,
-            requests=sum(self._requests.values()),
-            notes=(tuple(self._notes[0]), tuple(self._notes[1])),
         )

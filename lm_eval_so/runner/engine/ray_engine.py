@@ -16,15 +16,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.errors import LMEvalError, UsageError
+from lm_eval_so.runner.engine.assignment import Assignment, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
-from lm_eval_so.runner.engine.leader import Lead, WorkerLost
-from lm_eval_so.runner.engine.set_up import Origin, SetUp
+from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.store.fingerprint import NewRun
-from lm_eval_so.runner.store.leader import Leader, take_over
 from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import Recorder
+from lm_eval_so.runner.store.sign_of_life import Leader, take_over
 
 LOCAL = "local"
 _CHUNK, _CHUNKS_A_WORKER = 5_000, 8
@@ -37,13 +37,13 @@ class _WorkerActor:
     async def begin(self) -> None:
         """Do nothing: whoever waits for it learns that the process is there."""
 
-    async def work(self, name: str, set_up: SetUp, coordinator: Any) -> None:
+    async def work(self, name: str, assignment: Assignment, coordinator: Any) -> None:
         """Work until nothing is left."""
 
         async def call(method: str, *arguments: Any) -> Any:
             return await getattr(coordinator, method).remote(*arguments)
 
-        await Worker(name, set_up, call).work()
+        await Worker(name, assignment, call).work()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class _RayCrew:
     """The workers and their coordinator on a cluster."""
 
     coordinator: Any
-    set_up: SetUp
+    assignment: Assignment
     recorder: Recorder
     concurrency: int
     workers: int
@@ -64,8 +64,8 @@ class _RayCrew:
 
     async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
         each, more = divmod(self.concurrency, self.workers)
-        set_up = replace(
-            self.set_up,
+        assignment = replace(
+            self.assignment,
             concurrency=each + (slot < more),
             has_answers=has_answers,
             left_s=self.recorder.resources.budget.left_s(),
@@ -81,7 +81,7 @@ class _RayCrew:
                 text = f"worker {slot + 1} waits for a processor; the cluster has {free:g} free"
                 self.recorder.warn(text, "give the cluster more, or lower --workers")
             await began
-            await actor.work.remote(name, set_up, self.coordinator)
+            await actor.work.remote(name, assignment, self.coordinator)
         except RayActorError as error:
             raise WorkerLost(_first_line(error)) from None
         finally:
@@ -139,7 +139,7 @@ class RayEngine:
                 lead = Lead(recorder, new.plan, dataset, run=config.run, size=size)
                 crew = _RayCrew(
                     coordinator=_coordinator(lead),
-                    set_up=self._set_up(leader, dataset, new, recorder),
+                    assignment=self._assignment(leader, dataset, new, recorder),
                     recorder=recorder,
                     concurrency=most,
                     workers=workers,
@@ -174,12 +174,14 @@ class RayEngine:
         finally:
             await asyncio.to_thread(ray.shutdown)
 
-    def _set_up(self, leader: Leader, dataset: Dataset, new: NewRun, recorder: Recorder) -> SetUp:
+    def _assignment(
+        self, leader: Leader, dataset: Dataset, new: NewRun, recorder: Recorder
+    ) -> Assignment:
         redactor = recorder.resources.redactor
         if any(redactor.redact(text) != text for text in self.origin.overrides):
             hint = "put it into a variable that each machine has, and name that in the config"
             raise UsageError("--set holds a secret, which would be sent to the workers", hint=hint)
-        return SetUp(
+        return Assignment(
             origin=self.origin,
             folder=recorder.run_dir.path.absolute(),
             leader=leader.id,

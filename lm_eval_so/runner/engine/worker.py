@@ -9,18 +9,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lm_eval_so.core.asking.answer.redact import clean_exception
-from lm_eval_so.core.asking.endpoint.admission import Endpoints
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.events import Event, Moved
+from lm_eval_so.core.secrets import clean_exception
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.runner.conversation.open_simulator import open_simulator
+from lm_eval_so.runner.engine.assignment import Assignment, here, open_config, refuse_other_chatbot
 from lm_eval_so.runner.engine.chunk import Opened, ask_chunk
 from lm_eval_so.runner.engine.coordinator import AT_ONCE, Claim, Lease, Report
-from lm_eval_so.runner.engine.limits import LEASE_S, Allowance, SharedBudget, SharedPace
-from lm_eval_so.runner.engine.set_up import SetUp, here, open_config, refuse_other_chatbot
 
 Call = Callable[..., Awaitable[Any]]
 """Calls a method of the coordinator: its name and arguments → its result."""
@@ -33,18 +32,17 @@ class Worker:
     """One worker, in a process of its own.
 
     Args:
-        name: Its name.
-        set_up: All that it is told.
+        name: Name of it.
+        assignment: All that it is told.
         call: Calls the coordinator.
     """
 
-    def __init__(self, name: str, set_up: SetUp, call: Call) -> None:
-        self._name, self._set_up, self._transport = name, set_up, call
+    def __init__(self, name: str, assignment: Assignment, call: Call) -> None:
+        self._name, self._assignment, self._transport = name, assignment, call
         self._allowance = Allowance()
         self._budget = SharedBudget(partial(self._call, "slice"))
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []
-        self._opened: Opened | None = None
         self._is_tight = False
         self._stop, self._has_claimed = asyncio.Event(), asyncio.Event()
         self._telling: set[asyncio.Future[Any]] = set()
@@ -53,7 +51,7 @@ class Worker:
         """Work until nothing is left to claim, or the run ends; errors go to the coordinator."""
         environ, renewing = dict(os.environ), asyncio.create_task(self._renew())
         try:
-            config, redactor = await open_config(self._set_up, environ)
+            config, redactor = await open_config(self._assignment, environ)
 
             def refuse(seconds: float) -> None:
                 self._pause(min(seconds, config.run.max_retry_after_s))
@@ -63,8 +61,8 @@ class Worker:
                 listener=self._listen,
                 stop=self._stop,
                 redactor=redactor,
-                endpoints=Endpoints(partial(SharedPace, allowance=self._allowance, refuse=refuse)),
-                refreshes_cache=self._set_up.refreshes_cache,
+                endpoints=shared_endpoints(self._allowance, refuse),
+                refreshes_cache=self._assignment.refreshes_cache,
                 budget=self._budget,
             )
             try:
@@ -72,15 +70,17 @@ class Worker:
                     assert config.backend is not None  # noqa: S101 - the leader has looked
                     opening = open_asker(config.backend, config=config, resources=resources)
                     asker = await stack.enter_async_context(opening)
-                    refuse_other_chatbot(self._set_up, config, asker.backend, resources)
-                    if self._set_up.has_answers:
-                        asker.proof.goes_on(self._set_up.head.planned)
-                    playing = open_simulator(config, resources, is_needed=self._set_up.simulates)
-                    simulator = await stack.enter_async_context(playing)
-                    self._opened = Opened(
-                        set_up=self._set_up, config=config, asker=asker, simulator=simulator
+                    refuse_other_chatbot(self._assignment, config, asker.backend, resources)
+                    if self._assignment.has_answers:
+                        asker.proof.goes_on(self._assignment.head.planned)
+                    playing = open_simulator(
+                        config, resources, is_needed=self._assignment.simulates
                     )
-                    await self._ask_all(self._opened, resources)
+                    simulator = await stack.enter_async_context(playing)
+                    opened = Opened(
+                        assignment=self._assignment, config=config, asker=asker, simulator=simulator
+                    )
+                    await self._ask_all(opened, resources)
             except LMEvalError as error:
                 clean_exception(error, redactor)
                 raise
@@ -143,18 +143,11 @@ class Worker:
 
     async def _lease(self) -> bool:
         """Report, take the next lease, and return whether the run is over."""
-        asked_at, asker = time.monotonic(), self._opened.asker if self._opened else None
+        asked_at = time.monotonic()
         spent, returned = self._budget.account(gives_back=self._is_tight)
         events, self._events = tuple(self._events), []
         progress, self._progress = self._progress, {}
-        report = Report(
-            progress=progress,
-            events=events,
-            spent=spent,
-            returned=returned,
-            requests=asker.requests if asker else 0,
-            notes=(tuple(asker.adaptations), tuple(asker.notes)) if asker else ((), ()),
-        )
+        report = Report(progress=progress, events=events, spent=spent, returned=returned)
         lease: Lease = await self._call("lease", report)
         self._allowance.take(lease.share, pause_s=lease.pause_s, asked_at=asked_at)
         self._is_tight = lease.is_tight

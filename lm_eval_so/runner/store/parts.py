@@ -15,8 +15,9 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.words import counted
+from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
-from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_rows
+from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_info, read_rows
 
 _QUIET_S = 2.0
 """Time without a new row after which nobody writes to a part any more."""
@@ -81,6 +82,7 @@ def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = 
         for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
             if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
                 recorder.take(key, row)
+        _take_notes(recorder, part)
         done.append(part)
     recorder.run_dir.log.sync()
     for part in done:
@@ -90,6 +92,17 @@ def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = 
             continue
         except OSError as error:
             raise cannot_write(part, error) from None
+
+
+def _take_notes(recorder: Recorder, part: Path) -> None:
+    """Take over what a worker has found out about the endpoint."""
+    with suppress(RecordError):
+        if (info := read_info(part)) is not None:
+            asker = recorder.asker
+            asker.adaptations += [
+                each for each in info.adaptations if each not in asker.adaptations
+            ]
+            asker.notes += [each for each in info.notes if each not in asker.notes]
 
 
 async def _until_quiet(folder: Path) -> None:

@@ -14,9 +14,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.events import Began, Event, Moved, Noticed, Warned
 from lm_eval_so.core.records.chat import ChatResponse
-from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.run import ErrorInfo, Response, RunInfo, RunResult
-from lm_eval_so.errors import ErrorKind
+from lm_eval_so.core.records.run import Response, RunInfo, RunResult
 from lm_eval_so.runner.conversation.play import Played
 from lm_eval_so.runner.plan.jobs import LEFT_OUT, Job
 from lm_eval_so.runner.store.row_log import RowOffsets
@@ -109,11 +107,10 @@ class Recorder:
 
     def record_killed(self, job: Job) -> None:
         """Write the row of a request that killed every process that made it, and warn of it."""
-        hint = "look at the memory of the machine, and at what the backend does with this sample"
-        message = "the process that asked it was killed, each time"
-        error = ErrorInfo(kind=ErrorKind.WORKER_KILLED, message=message, hint=hint)
-        self.record_answer(job, Answer(status=RunStatus.ERROR, error=error))
-        self.warn(f'sample "{job.sample_id}": {message}', hint)
+        answer = Answer.of_killed()
+        self.record_answer(job, answer)
+        if answer.error is not None:
+            self.warn(f'sample "{job.sample_id}": {answer.error.message}', answer.error.hint)
 
     def end(self, info: RunInfo) -> RunInfo:
         """Tell the last rows, write the last `run.json` and return it."""
@@ -170,7 +167,7 @@ class Recorder:
         moved = replace(
             mine,
             done=mine.done + sum(other.done for other in others),
-            counts={status.value: n for status in RunStatus if (n := counts[status.value])},
+            counts=dict(counts),
             kinds=dict(kinds.most_common()),
             limit=None,
             cost_usd=sum(known) if known else None,

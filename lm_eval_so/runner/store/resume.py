@@ -14,7 +14,7 @@ from lm_eval_so.runner.plan.jobs import LEFT_OUT
 from lm_eval_so.runner.plan.selection import RunOptions
 from lm_eval_so.runner.store.fingerprint import NewRun, differences
 from lm_eval_so.runner.store.for_verdict import ForVerdict, has_content, put_aside, why_anew
-from lm_eval_so.runner.store.leader import refuse_other_leader
+from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import STAGE, Done, Recorder
 from lm_eval_so.runner.store.row_log import KeyedOffset, ResultsChanged, RowOffsets, Stretch
 from lm_eval_so.runner.store.run_dir import (
@@ -50,7 +50,6 @@ def open_run(
     """
     run_dir = RunDir.open(folder)
     try:
-        refuse_other_leader(folder)
         if not any((folder / name).is_file() for name in (INFO_FILE, RESULTS_FILE)):
             return run_dir
         why = None if fresh else why_aside(folder, start, verdict)
@@ -162,10 +161,10 @@ def find_earlier(
     )
 
 
-def resume(
+async def resume(
     run_dir: RunDir, new: NewRun, asker: LiveAsker, resources: Resources, options: RunOptions
 ) -> Recorder:
-    """Take up the run of a folder: mend its log, and find the rows that hold.
+    """Take up the run of a folder: mend its log, take up parts, and find the rows that hold.
 
     Args:
         run_dir: Folder of the run.
@@ -190,7 +189,9 @@ def resume(
     if (begun := read_info(run_dir.path)) is not None:
         resumed_at = begun.resumed_at if options.goes_on else head.started_at
         head = replace(head, started_at=begun.started_at, resumed_at=resumed_at)
-    return Recorder(run_dir, head, done, asker=asker, resources=resources)
+    recorder = Recorder(run_dir, head, done, asker=asker, resources=resources)
+    await take_up(recorder, keep_errors=options.keep_errors)
+    return recorder
 
 
 def close_log(

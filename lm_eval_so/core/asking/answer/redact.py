@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import ChatResponse, ToolCall
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.errors import BackendError, LMEvalError
+from lm_eval_so.errors import BackendError
 
 _DEEPEST = 100
 """Levels of JSON that are kept: a body may be nested deeper than any program can read again."""
@@ -48,18 +48,6 @@ def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResp
         logprobs=None if scrub.count else scrub.json(response.logprobs),
     )
     return cleaned, scrub.count
-
-
-def clean_exception(error: Exception, redactor: Redactor) -> None:
-    """Take known secrets out of an exception."""
-    error.args = tuple(redactor.redact_json(error.args))
-    if isinstance(error, LMEvalError):
-        error.problems = tuple(
-            replace(
-                each, what=redactor.redact(each.what), hint=each.hint and redactor.redact(each.hint)
-            )
-            for each in error.problems
-        )
 
 
 def clean_error(error: BackendError, redactor: Redactor) -> ErrorInfo:

@@ -27,16 +27,16 @@ from lm_eval_so.errors import (
     Interrupted,
     LMEvalError,
 )
+from lm_eval_so.runner.engine.assignment import Assignment, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
-from lm_eval_so.runner.engine.leader import Lead, WorkerLost
-from lm_eval_so.runner.engine.set_up import Origin, SetUp
+from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run
 from lm_eval_so.runner.store.fingerprint import NewRun
-from lm_eval_so.runner.store.leader import Leader
 from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import Recorder
+from lm_eval_so.runner.store.sign_of_life import Leader
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 PRICE = {"input_per_mtok": 100, "output_per_mtok": 200}
@@ -49,10 +49,10 @@ class Here:
         self.config, self.workers, self.size = config, workers, size
         self.working: dict[str, asyncio.Task[None]] = {}
         self.coordinator = Coordinator([], {})
-        self.set_up: SetUp | None = None
+        self.assignment: Assignment | None = None
         self.employed = 0
         self.is_cut_off = False
-        self.tells: Callable[[SetUp], SetUp] = lambda given: given
+        self.tells: Callable[[Assignment], Assignment] = lambda given: given
         self.sent: list[Any] = []
 
     async def begin(self, config: Config, options: RunOptions) -> None:
@@ -66,7 +66,7 @@ class Here:
         lead = Lead(recorder, new.plan, dataset, run=config.run, size=self.size)
         self.coordinator = Coordinator(lead.chunks, lead.budget())
         leader = Leader(selection.folder)
-        self.set_up = SetUp(
+        self.assignment = Assignment(
             origin=Origin(config=self.config),
             folder=selection.folder,
             leader=leader.id,
@@ -96,11 +96,11 @@ class Here:
             self.sent.append(arguments)
             return await self.call(method, *arguments)
 
-        assert self.set_up is not None
+        assert self.assignment is not None
         self.employed += 1
-        set_up = self.tells(replace(self.set_up, has_answers=has_answers))
-        self.sent.append(set_up)
-        self.working[name] = asyncio.create_task(Worker(name, set_up, call).work())
+        assignment = self.tells(replace(self.assignment, has_answers=has_answers))
+        self.sent.append(assignment)
+        self.working[name] = asyncio.create_task(Worker(name, assignment, call).work())
         try:
             await self.working[name]
         except asyncio.CancelledError:
@@ -341,7 +341,7 @@ async def test_lead__a_machine_that_is_set_up_otherwise_is_refused(tmp_path: Pat
     with ChatServer() as server:
         file = write(tmp_path, server.url)
         strange = write(other, server.url.replace("127.0.0.1", "localhost"))
-        cases: list[tuple[Callable[[SetUp], SetUp], str]] = [
+        cases: list[tuple[Callable[[Assignment], Assignment], str]] = [
             (lambda given: replace(given, folder=other), "is not the folder that the run began in"),
             (
                 lambda given: replace(given, origin=Origin(config=other / "none.yaml")),

@@ -3,7 +3,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.engine.limits import LEASE_S, Shares, Slices
+from lm_eval_so.core.asking.shared_limits import LEASE_S, Shares, Slices
 
 TIMES = st.lists(
     st.tuples(st.sampled_from("abcd"), st.floats(0, 0.7, allow_nan=False)), min_size=1, max_size=60

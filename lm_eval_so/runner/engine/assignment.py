@@ -1,4 +1,4 @@
-"""What a worker is told, and what it makes of it on its own machine: config, plugins, secrets."""
+"""The set-up of a worker: what it is told, and what is read on its own machine."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import LMEvalError, UsageError, Where
 from lm_eval_so.runner.store.fingerprint import unlike_here
-from lm_eval_so.runner.store.leader import is_led_by
+from lm_eval_so.runner.store.sign_of_life import is_led_by
 
 _UNTIL_SEEN_S = 3.0
 """Time that a shared file system may take to show a file that another machine has written."""
@@ -38,7 +38,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetUp:
+class Assignment:
     """All that a worker is told; nothing of it is secret."""
 
     origin: Origin
@@ -61,31 +61,33 @@ class SetUp:
     """Seconds until the time of the run is up."""
 
 
-async def open_config(set_up: SetUp, environ: Mapping[str, str]) -> tuple[Config, Redactor]:
+async def open_config(
+    assignment: Assignment, environ: Mapping[str, str]
+) -> tuple[Config, Redactor]:
     """Read the config on this machine, run its plugins, and look whether the folder is shared.
 
     Raises:
         InputError: If a file is not there or cannot be used, or the run's folder is another one.
     """
     end = time.monotonic() + _UNTIL_SEEN_S
-    while not is_led_by(set_up.folder, set_up.leader):
+    while not is_led_by(assignment.folder, assignment.leader):
         if time.monotonic() > end:
-            what = f"{set_up.folder} is not the folder that the run began in"
+            what = f"{assignment.folder} is not the folder that the run began in"
             hint = "put it on a file system that all machines mount at the same place"
-            raise UsageError(what, where=Where(file=str(set_up.folder)), hint=hint)
+            raise UsageError(what, where=Where(file=str(assignment.folder)), hint=hint)
         await asyncio.sleep(0.1)
-    if set_up.cwd.is_dir():  # what the config names may be relative to it
-        os.chdir(set_up.cwd)
-        sys.path.insert(0, str(set_up.cwd))
-    origin = set_up.origin
+    if assignment.cwd.is_dir():  # what the config names may be relative to it
+        os.chdir(assignment.cwd)
+        sys.path.insert(0, str(assignment.cwd))
+    origin = assignment.origin
     read = read_config(origin.config, overrides=origin.overrides, environ=environ)
     config = require_valid(read)
     plugins = [*config.plugin_files(), *((file, None) for file in origin.plugins)]
     config = require_valid(read, failed=plugin_problems(plugins))
     run = config.run.model_copy(
         update={
-            "concurrency": set_up.concurrency,
-            "max_time_s": config.run.max_time_s and max(0.001, set_up.left_s),
+            "concurrency": assignment.concurrency,
+            "max_time_s": config.run.max_time_s and max(0.001, assignment.left_s),
         }
     )
     redactor = config_redactor(config, environ, runs_code=True)
@@ -93,14 +95,16 @@ async def open_config(set_up: SetUp, environ: Mapping[str, str]) -> tuple[Config
 
 
 def refuse_other_chatbot(
-    set_up: SetUp, config: Config, backend: ChatBackend, resources: Resources
+    assignment: Assignment, config: Config, backend: ChatBackend, resources: Resources
 ) -> None:
     """Refuse to ask another chatbot than the leader would.
 
     Raises:
         UsageError: If config or environment of this machine differ from the leader's.
     """
-    unlike = unlike_here(set_up.head, config, backend, resources, simulates=set_up.simulates)
+    unlike = unlike_here(
+        assignment.head, config, backend, resources, simulates=assignment.simulates
+    )
     if unlike:
         what = f"this machine would ask another chatbot ({', '.join(unlike)})"
         raise UsageError(what, hint="give all machines the same config and variables")

@@ -7,17 +7,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Protocol
 
+from lm_eval_so.core.asking.shared_limits import MONEY, REQUESTS, Limit
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.errors import CannotMeasure, LMEvalError
 from lm_eval_so.runner.engine.chunk import keys_digest
 from lm_eval_so.runner.engine.coordinator import Chunk, Claim, News
-from lm_eval_so.runner.engine.limits import MONEY, REQUESTS, Limit
 from lm_eval_so.runner.plan.jobs import LEFT_OUT, Plan, jobs
-from lm_eval_so.runner.store.leader import Leader
 from lm_eval_so.runner.store.parts import add_parts
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.run_dir import PARTS_FOLDER
+from lm_eval_so.runner.store.sign_of_life import Leader
 
 _LOOK_S = 0.25
 _LAST_WORDS_S = 3.0
@@ -39,7 +39,7 @@ class Crew(Protocol):
         ...
 
     async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
-        """Let a worker work until it ends by itself, or raise `WorkerLost`."""
+        """Employ a worker until it ends by itself, or raise `WorkerLost`."""
         ...
 
 
@@ -49,7 +49,7 @@ class Lead:
     Args:
         recorder: Recorder of the run, in whose log all rows go.
         plan: All rows.
-        dataset: Their samples.
+        dataset: Samples of the rows.
         run: Limits of the run.
         size: Samples a chunk.
     """
@@ -61,7 +61,7 @@ class Lead:
         self._run, self._size = run, size
         self.chunks = list(self._divide())
         """Chunks with rows that are still to be asked."""
-        self._total = len(self.chunks)
+        self._total, self._attempts = len(self.chunks), recorder.tally.attempts
         self._losses: deque[float] = deque()
         self._absent = 0
         self._told: set[str] = set()
@@ -75,8 +75,8 @@ class Lead:
         return {name: Decimal(str(of)) - spent[name] for name, of in most.items() if of is not None}
 
     async def ask_all(self, crew: Crew, workers: int, leader: Leader) -> LMEvalError | None:
-        """Let workers ask all chunks, and return the error that ended it early, if any."""
-        recorder, asker = self._recorder, self._recorder.asker
+        """Have workers ask all chunks, and return the error that ended it early, if any."""
+        recorder = self._recorder
         try:
             news = await self._ask_all(crew, workers, leader)
         except WorkerLost as lost:
@@ -84,8 +84,7 @@ class Lead:
             return CannotMeasure(f"the workers' coordinator is lost: {lost}", hint=hint)
         except LMEvalError as error:
             return error
-        asker.requests = news.requests
-        asker.adaptations[:], asker.notes[:] = map(list, news.notes)
+        recorder.asker.requests = recorder.tally.attempts - self._attempts
         if (spent := news.spent) is not None:
             usd = recorder.tally.spent_usd
             known = replace(spent, at=usd) if spent.by == MONEY and usd is not None else spent

@@ -9,22 +9,21 @@ import os
 import secrets
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.files import write_atomic
 from lm_eval_so.errors import CannotMeasure, UsageError, Where
-from lm_eval_so.runner.store.run_dir import LEADER_FILE, FolderLock
 
+LEADER_FILE = "leader.json"
 _BEAT_S = 5.0
-_UNTIL_FREE_S = 20.0
+_UNTIL_ENDED_S = 3 * _BEAT_S
 _STALE_S = 60.0
 """Age of a sign of life above which a leader counts as dead."""
 
 
 class Leader:
-    """This process as the leader of a run.
+    """The part of this process that leads a run.
 
     Args:
         folder: Folder of the run, locked.
@@ -37,7 +36,7 @@ class Leader:
         self._write()
 
     def beat(self) -> None:
-        """Give a sign of life, unless the last one is fresh.
+        """Renew the sign of life, unless the last one is fresh.
 
         Raises:
             CannotMeasure: If another process has taken over.
@@ -90,16 +89,11 @@ def refuse_other_leader(folder: Path) -> None:
 async def take_over(folder: Path) -> None:
     """Tell the leader of a run to stop, wherever it is, and wait until it has.
 
-    Where machines do not see each other's locks, the time until it has looked must do.
+    It looks every few seconds; machines may not see each other's locks, so that time must do.
     """
-    if _read(folder / LEADER_FILE) is None:
-        return
-    Leader(folder)
-    for seconds in (2 * _BEAT_S, *[1.0] * round(_UNTIL_FREE_S)):
-        await asyncio.sleep(seconds)
-        with suppress(UsageError):
-            FolderLock(folder).release()
-            return
+    if _read(folder / LEADER_FILE) is not None:
+        Leader(folder)
+        await asyncio.sleep(_UNTIL_ENDED_S)
 
 
 def is_led_by(folder: Path, leader_id: str) -> bool:

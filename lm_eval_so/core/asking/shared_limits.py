@@ -1,4 +1,4 @@
-"""Limits of a run that its workers share: leases of the rate, slices of the budget; on both sides."""
+"""Limits that several processes share, on both sides: leases of the rate, slices of the budget."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Literal
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Budget, Spent
-from lm_eval_so.core.asking.endpoint.admission import Pace, Timing
+from lm_eval_so.core.asking.endpoint.admission import Endpoints, Pace, Timing
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.config.model import RunSection
 
@@ -96,7 +96,7 @@ class Slices:
 
 
 class Allowance:
-    """What a worker may do now; its paces and its budget look at it."""
+    """The lease of a worker, at which all its paces look."""
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -157,6 +157,11 @@ class SharedPace(Pace):
         """Have all workers wait as long as the endpoint asks for."""
         if retry_after_s:
             self._refuse(retry_after_s)
+
+
+def shared_endpoints(allowance: Allowance, refuse: Callable[[float], None]) -> Endpoints:
+    """Return the endpoints of a worker; arguments as of `SharedPace`."""
+    return Endpoints(lambda clock: SharedPace(clock, allowance, refuse))
 
 
 class SharedBudget(Budget):

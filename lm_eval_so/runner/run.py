@@ -20,12 +20,14 @@ from lm_eval_so.runner.plan.selection import (
     backend_section,
     run_folder,
     select,
+    share_problems,
+    tell_share,
 )
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.resume import close_log, open_run, resume
 
-__all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder"]
+__all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder", "share_problems"]
 
 
 async def run(
@@ -64,16 +66,16 @@ async def run(
     if options.engine is not None:
         await options.engine.begin(config, options)
     selection = select(config, options)
+    within = selection.within
     async with AsyncExitStack() as stack:
-        is_here = options.engine is None
-        section = backend_section(config)
-        opening = open_asker(section, config=config, resources=asked, asks=is_here)
+        section, is_here = backend_section(config), options.engine is None
+        opening = open_asker(section, config=within, resources=asked, asks=is_here)
         asker = await stack.enter_async_context(opening)
         new = new_run(config, asker.backend, selection, resources, only=only)
         if verdict is not None:
             new = replace(new, head=replace(new.head, checkout=verdict.checkout))
         plays = new.plan.simulates and is_here
-        playing = open_simulator(config, resources, is_needed=plays)
+        playing = open_simulator(within, resources, is_needed=plays)
         simulator = await stack.enter_async_context(playing)
         run_dir = open_run(
             selection.folder,
@@ -87,6 +89,8 @@ async def run(
             refuse_to_forget(selection.folder)
         recorder = await resume(run_dir, new, asker, resources, options)
         recorder.begin()
+        if recorder.tally.rows < new.head.planned:
+            tell_share(new.head, resources.listener)
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":
             failure = await ask_by_batch(recorder, config.run, todo)

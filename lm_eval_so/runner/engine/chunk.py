@@ -16,8 +16,8 @@ from lm_eval_so.runner.engine.assignment import Assignment
 from lm_eval_so.runner.engine.coordinator import Claim
 from lm_eval_so.runner.live_executor import LiveExecutor
 from lm_eval_so.runner.plan.jobs import plan_rows, request_settings
-from lm_eval_so.runner.store.parts import open_part
 from lm_eval_so.runner.store.run_dir import PARTS_FOLDER
+from lm_eval_so.runner.store.worker_rows import open_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

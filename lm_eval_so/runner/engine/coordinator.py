@@ -81,6 +81,8 @@ class News:
     workers: int
     open: int
     """Chunks that are open or claimed."""
+    is_over: bool
+    """Whether nothing new is asked."""
     failure: LMEvalError | None
     spent: Spent | None
     """Limit of the budget that was reached."""
@@ -142,8 +144,9 @@ class Coordinator:
                 return held[part]
         return "wait"
 
-    def finished(self, worker: str, part: str) -> None:
-        """Take note that a worker has asked what it claimed, or was stopped at it."""
+    def finished(self, worker: str, part: str, is_whole: bool = True) -> None:
+        """Take note that a worker has asked what it claimed, or that an error ended it."""
+        self._is_over = self._is_over or not is_whole
         if (claim := self._claims.get(worker, {}).pop(part, None)) is not None:
             self._finished.append(claim)
             self._owed += 1
@@ -219,6 +222,7 @@ class Coordinator:
             events=events,
             workers=len(self._claims),
             open=len(self._open) + len(under_way) + self._owed,
+            is_over=self._is_over,
             failure=self._failure,
             spent=self._spent,
         )

@@ -14,10 +14,10 @@ from lm_eval_so.errors import CannotMeasure, LMEvalError
 from lm_eval_so.runner.engine.chunk import keys_digest
 from lm_eval_so.runner.engine.coordinator import Chunk, Claim, News
 from lm_eval_so.runner.plan.jobs import LEFT_OUT, Plan, jobs
-from lm_eval_so.runner.store.parts import add_parts
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.run_dir import PARTS_FOLDER
 from lm_eval_so.runner.store.sign_of_life import Leader
+from lm_eval_so.runner.store.worker_rows import add_parts
 
 _LOOK_S = 0.25
 _LAST_WORDS_S = 3.0
@@ -116,7 +116,7 @@ class Lead:
                 is_told = True
                 await crew.call("stop")
             news: News = await crew.call("news")
-            is_over = is_over or news.failure is not None
+            is_over = is_over or news.is_over
             await self._take(news, crew, is_over=is_over)
             gone = [task for task in employed if task.done()]
             for task in gone:

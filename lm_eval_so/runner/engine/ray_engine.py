@@ -22,9 +22,9 @@ from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.store.fingerprint import NewRun
-from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.sign_of_life import Leader, take_over
+from lm_eval_so.runner.store.worker_rows import take_up
 
 LOCAL = "local"
 _CHUNK, _CHUNKS_A_WORKER = 5_000, 8

@@ -112,7 +112,7 @@ class Worker:
                 failure = await ask_chunk(claim, opened, replace(resources, listener=listener))
             except LMEvalError as error:
                 failure = error
-            await self._call("finished", claim.part)
+            await self._call("finished", claim.part, failure is None)
             if failure is not None:
                 self._stop.set()
                 raise failure

@@ -10,11 +10,9 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import CannotMeasure, LMEvalError, RecordError
-from lm_eval_so.runner.plan.jobs import LEFT_OUT
 from lm_eval_so.runner.plan.selection import RunOptions
 from lm_eval_so.runner.store.fingerprint import NewRun, differences
 from lm_eval_so.runner.store.for_verdict import ForVerdict, has_content, put_aside, why_anew
-from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import STAGE, Done, Recorder
 from lm_eval_so.runner.store.row_log import KeyedOffset, ResultsChanged, RowOffsets, Stretch
 from lm_eval_so.runner.store.run_dir import (
@@ -26,6 +24,7 @@ from lm_eval_so.runner.store.run_dir import (
     read_rows,
     refuse_links,
 )
+from lm_eval_so.runner.store.worker_rows import take_up
 
 
 def open_run(
@@ -273,5 +272,5 @@ def _take_stock(recorder: Recorder, keys: Sequence[int]) -> int:
 
 def _in_order(keys: Sequence[int], offsets: RowOffsets) -> Iterator[KeyedOffset]:
     """Yield the rows that are there in the order of the dataset."""
-    found = ((key, offsets.get(key)) for key in keys if key != LEFT_OUT)
+    found = ((key, offsets.get(key)) for key in keys)
     return ((key, offset) for key, offset in found if offset is not None)

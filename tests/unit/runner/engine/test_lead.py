@@ -34,9 +34,9 @@ from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run
 from lm_eval_so.runner.store.fingerprint import NewRun
-from lm_eval_so.runner.store.parts import take_up
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.sign_of_life import Leader
+from lm_eval_so.runner.store.worker_rows import take_up
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 PRICE = {"input_per_mtok": 100, "output_per_mtok": 200}

@@ -224,9 +224,7 @@ class LiveAsker:
         most_s = min(policy.timeout_s, left_s)
         cut_s = budget.cut_s() if budget.is_limited else most_s
         try:
-            return await attempt(
-                self.backend, request, self._watch, time_s=min(most_s, cut_s)
-            )
+            return await attempt(self.backend, request, self._watch, time_s=min(most_s, cut_s))
         except OutOfTime:
             if cut_s < most_s:
                 raise budget.out_of_time() from None

@@ -26,7 +26,8 @@ _FIELDS = ("content", "refusal", "reasoning_content", "reasoning")
 
 def encoded(body: Mapping[str, Any]) -> bytes:
     r"""Return a request body as UTF-8 JSON, without \u escapes."""
-    return to_json(body)  # a fifth of the time of `json.dumps`; NaN never comes here: it has no digest
+    # a fifth of the time of json's encoder; it would write NaN, but that has no digest, so it is never sent
+    return to_json(body)
 
 
 def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) -> dict[str, Any]:

@@ -92,7 +92,12 @@ def run(
         shard=stage.Shard.parse(shard) if shard is not None else None,
     )
     check = partial(context.obj.check, needs={"run"}) if context.obj else find_problems
-    session = line.open_session(check)
+    session = line.open_session(
+        lambda config, environ: [
+            *check(config, environ),
+            *stage.share_problems(config, asked.shard),
+        ]
+    )
     if cancels_batch:
         states = session.run(lambda r: cancel_batch(session.config, r, asked))
         line.emit(result={"batches": [asdict(state) for state in states]})
@@ -107,7 +112,7 @@ def run(
         return replace(given, refreshes_cache=refreshes, again=again)
 
     if dry_run:
-        planned = to_json(session.run(lambda r: plan_run(session.config, told(r), asked)))
+        planned = session.run(lambda r: plan_run(session.config, told(r), asked)).facts()
         if context.obj:
             listener = session.resources().listener
             planned |= context.obj.plan(session.config, listener, as_json=line.as_json)

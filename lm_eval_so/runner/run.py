@@ -20,12 +20,14 @@ from lm_eval_so.runner.plan.selection import (
     backend_section,
     run_folder,
     select,
+    share_problems,
+    tell_share,
 )
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.resume import close_log, open_run, resume
 
-__all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder"]
+__all__ = ["FurtherAnswers", "RunOptions", "Shard", "run", "run_folder", "share_problems"]
 
 
 async def run(
@@ -62,13 +64,14 @@ async def run(
     )
     asked = resources if verdict is None else replace(resources, refreshes_cache=True)
     selection = select(config, options)
+    within = selection.within
     async with AsyncExitStack() as stack:
-        opening = open_asker(backend_section(config), config=config, resources=asked)
+        opening = open_asker(backend_section(config), config=within, resources=asked)
         asker = await stack.enter_async_context(opening)
         new = new_run(config, asker.backend, selection, resources, only=only)
         if verdict is not None:
             new = replace(new, head=replace(new.head, checkout=verdict.checkout))
-        playing = open_simulator(config, resources, is_needed=new.plan.simulates)
+        playing = open_simulator(within, resources, is_needed=new.plan.simulates)
         simulator = await stack.enter_async_context(playing)
         run_dir = open_run(
             selection.folder,
@@ -82,6 +85,8 @@ async def run(
             refuse_to_forget(selection.folder)
         recorder = resume(run_dir, new, asker, resources, options)
         recorder.begin()
+        if recorder.tally.rows < new.head.planned:
+            tell_share(new.head, resources.listener)
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":
             failure = await ask_by_batch(recorder, config.run, todo)

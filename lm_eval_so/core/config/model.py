@@ -130,9 +130,9 @@ class RunSection(Section):
     max_time_s: float | None = Field(default=None, gt=0)
     """Time limit of the whole run, judges included, in seconds."""
     max_requests_per_s: float | None = Field(default=None, gt=0)
-    """Largest number of requests a second to one endpoint."""
+    """Largest number of requests a second to one endpoint, of all shards together."""
     max_tokens_per_min: float | None = Field(default=None, gt=0)
-    """Largest number of tokens a minute to one endpoint."""
+    """Largest number of tokens a minute to one endpoint, of all shards together."""
     max_tool_rounds: int = Field(default=5, ge=1, le=100)
     """Largest number of rounds of tool calls answered from `tool_results`."""
     cache: Path | Literal[False] = Path(".lm-eval-so/cache.sqlite")

@@ -151,8 +151,15 @@ def _totals(
     drawn: Drawn, worth: Mapping[str, float], cuts: Sequence[float]
 ) -> Counter[tuple[bool, ...]]:
     """Count the answers of the run of each kind, without those that no judge was asked about."""
-    totals = Counter(_kind(value, cuts) for value in drawn.scores if value is not None)
-    asked = sum(n for label, n in drawn.labels.items() if label in worth)
+    asked = {label: n for label, n in drawn.labels.items() if label in worth}
+    values = [value for value in drawn.scores if value is not None]
+    totals: Counter[tuple[bool, ...]] = Counter()
+    if {*values} <= {*worth.values()}:
+        for label, n in asked.items():
+            totals[_kind(worth[label], cuts)] += n
+        return totals
+    # a step weighted by probabilities lies between two labels
+    totals.update(_kind(value, cuts) for value in values)
     # an empty answer has the lowest label without asking, and is never exported
-    totals[_kind(min(worth.values()), cuts)] -= totals.total() - asked
+    totals[_kind(min(worth.values()), cuts)] -= totals.total() - sum(asked.values())
     return totals

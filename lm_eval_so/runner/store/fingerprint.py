@@ -59,7 +59,9 @@ def new_run(
         NothingToDo: If the backend leaves all rows out.
     """
     skips = only.skips(backend.skips) if only else backend.skips
-    plan = plan_rows(selection.read(), request_settings(config, backend), skips=skips)
+    has = selection.shard.has if selection.shard else None
+    settings = request_settings(config, backend)
+    plan = plan_rows(selection.read(), settings, skips=skips, has=has)
     found = head(config, backend, selection, plan, resources)
     whole = only.of if only is not None else selection.of
     if whole is not None:  # another number of repeats, and still the same run
@@ -107,6 +109,7 @@ def head(
         tool_choice=as_written(config.tool_choice, written("tool_choice")),
         simulator=redactor.redact_json(played),
         shard=str(selection.shard) if selection.shard else None,
+        share=selection.share,
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},

@@ -25,7 +25,7 @@ Stretch = tuple[int, int]
 """Byte offset and length of a line."""
 
 _ABSENT = -1
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16
 
 
 class ResultsChanged(CannotMeasure):

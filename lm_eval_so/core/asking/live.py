@@ -13,7 +13,6 @@ from lm_eval_so.core.asking.proof import Proof, prove
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, RetryDecision, Tried, chance_of, decide
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.clock import wall_clock
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Interrupted, LMEvalError, Where
@@ -83,7 +82,7 @@ class LiveAsker:
         self._target = target
         self._resources = resources
         self._clock = resources.clock
-        self._wall = wall_clock(resources.environ)
+        self._wall = resources.wall_clock()
         self._cache = cache
         self._endpoint = resources.endpoint(self.backend, label=target.name, stage=target.stage)
         self.limiter = self._endpoint.limiter

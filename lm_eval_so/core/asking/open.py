@@ -35,11 +35,17 @@ written in passing."""
 
 @asynccontextmanager
 async def open_asker(
-    section: BackendSection, *, config: Config, resources: Resources
+    section: BackendSection, *, config: Config, resources: Resources, asks: bool = True
 ) -> AsyncIterator[LiveAsker]:
     """Open the backend of a section, and close it in the end.
 
     Askers of one endpoint share limit, breaker and pace; all askers share the budget.
+
+    Args:
+        section: Section of the config.
+        config: Whole config.
+        resources: Environment, listener, stop event, budget.
+        asks: Whether this process asks; else the backend is not made ready, and no cache is opened.
 
     Raises:
         InputError: With every problem of the section.
@@ -51,10 +57,11 @@ async def open_asker(
     hosts = resources.hosts
     backend = build_asked(section, config=config, environ=resources.environ, hosts=hosts)
     resources.budget.limit(config.run)
-    await _get_ready(backend)
+    if asks:
+        await _get_ready(backend)
     cache: AnswerCache | None = None
     try:
-        cache = _open_cache(backend, config, resources, stage=stage)
+        cache = _open_cache(backend, config, resources, stage=stage) if asks else None
         target = Target(
             backend=backend,
             policy=_policy(backend, config),
@@ -77,7 +84,8 @@ async def open_asker(
     finally:
         if cache is not None:
             cache.close()
-        await _let_go(backend, resources, stage=stage)
+        if asks:
+            await _let_go(backend, resources, stage=stage)
 
 
 def build_asked(

@@ -15,6 +15,7 @@ from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.errors import InputError, RecordError, UsageError, Where
 from lm_eval_so.runner.plan.jobs import row_key
 from lm_eval_so.runner.store.row_log import RowLog, Stretch, row_of
+from lm_eval_so.runner.store.sign_of_life import refuse_other_leader
 
 LOCK_FILE = "run.lock"
 RESULTS_FILE = "run_results.jsonl"
@@ -23,7 +24,9 @@ TORN_FILE = "run_results.torn"
 NEW_FILE = "run_results.new"
 BATCH_FILES = ("batch.json", "batch.ids")
 """Files of the log of batches."""
-RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
+PARTS_FOLDER = "parts"
+"""Rows that workers wrote and that are not in the log yet."""
+RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES, PARTS_FOLDER)
 """Files of a run, which are moved aside together."""
 
 
@@ -104,6 +107,7 @@ class RunDir:
         refuse_links(path)
         run_dir = cls(path, FolderLock(path))
         try:
+            refuse_other_leader(path)
             run_dir._open_log()
         except BaseException:
             run_dir._lock.release()
@@ -219,7 +223,7 @@ def read_rows(
 
 def refuse_links(folder: Path) -> None:
     """Refuse links among the files of a run: a link in a checkout may lead anywhere."""
-    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES):
+    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES, PARTS_FOLDER):
         file = folder / name
         if file.is_symlink():
             where = Where(file=str(file))

@@ -314,7 +314,7 @@ async def in_small_files(config: Config, folder: Path, limits: BatchLimits) -> i
         selection = select(config, RunOptions(out=folder / "run"))
         new = new_run(config, asker.backend, selection, shared)
         run_dir = open_run(selection.folder, new.head, fresh=False, listener=shared.listener)
-        recorder = resume(run_dir, new, asker, shared, RunOptions())
+        recorder = await resume(run_dir, new, asker, shared, RunOptions())
         recorder.begin()
         service = asker.backend.batches()
         batching = Batching(recorder, service, config.run, limits=limits)

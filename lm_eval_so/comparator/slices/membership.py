@@ -1,13 +1,11 @@
 """Slices of the paired samples: samples with something in common."""
 
-from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from lm_eval_so.comparator.pairing import Reports, Side
-from lm_eval_so.core.columns.column import Picked
+from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.records.slice_values import NO_VALUE, keep_largest
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
@@ -73,30 +71,20 @@ class Slicer:
         for side in self._sides:
             told = _kinds(side.columns)
             if new := [kind for kind in told if kind.by not in kinds]:
-                rows = _first_rows(side, ids)
+                rows = [side.rows_by_id[name][0] for name in ids]
                 kinds |= {kind.by: kind.at(rows) for kind in new}
         layout = lay_out(range(len(ids)), _cells(kinds.values(), len(ids)))
         slices = chain.from_iterable(_slices(kind, layout) for kind in kinds.values())
         return Division(cells=layout, slices=tuple(slices))
 
 
-def _first_rows(side: Side, ids: Sequence[str]) -> Sequence[int]:
-    """Return the first row of each of some samples that a side has."""
-    given = side.rows_by_id
-    if isinstance(ids, Picked) and ids.column is given.names:
-        return given.rows.some(ids.places).firsts
-    if ids is given.names:
-        return given.rows.some(range(len(ids))).firsts
-    return array("I", (given.rows.of(number)[0] for number in given.places.find_all(ids)))
-
-
-def _cells(kinds: Iterable["_Kind"], n: int) -> "array[int]":
+def _cells(kinds: Iterable["_Kind"], n: int) -> list[int]:
     """Return a number for each of n samples, equal if all keys are; tuples would be slower."""
-    numbers = array("I", bytes(4 * n))
+    numbers = [0] * n
     for kind in kinds:
-        codes: dict[tuple[int, Hashable], int] = {}
+        codes = {key: code for code, key in enumerate(dict.fromkeys(kind.column))}
         pairs = zip(numbers, kind.column, strict=True)
-        numbers = array("I", (codes.setdefault(pair, len(codes)) for pair in pairs))
+        numbers = [number * len(codes) + codes[key] for number, key in pairs]
     return numbers
 
 
@@ -109,7 +97,7 @@ def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
     kept = keep_largest(by_label, lambda cells: sum(map(sizes.__getitem__, cells)))
     for value, cells in kept.items():
         runs = map(layout.own, cells)
-        places = array("I", sorted(chain.from_iterable(runs)))  # near things are read faster
+        places = sorted(chain.from_iterable(runs))  # near things are read faster
         if len(places) < len(layout.order):
             yield Members(kind.by, value, samples=places, cells=cells)
 

@@ -1,1 +1,0 @@
-"""Columns of very many rows, and what stands where in them."""

@@ -7,7 +7,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lm_eval_so.api import aevaluate, agenerate, arun, compare, evaluate, generate, render, run
+    from lm_eval_so.api import (
+        acalibrate,
+        aevaluate,
+        agenerate,
+        arun,
+        calibrate,
+        compare,
+        evaluate,
+        generate,
+        render,
+        run,
+    )
+    from lm_eval_so.core.records.calibration import Calibration
     from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
     from lm_eval_so.core.records.comparison import Comparison
     from lm_eval_so.core.records.dataset import DatasetInfo
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
     from lm_eval_so.core.records.score import Score
 
 __all__ = [
+    "Calibration",
     "ChatRequest",
     "ChatResponse",
     "Comparison",
@@ -26,9 +39,11 @@ __all__ = [
     "RunResult",
     "Score",
     "TestSample",
+    "acalibrate",
     "aevaluate",
     "agenerate",
     "arun",
+    "calibrate",
     "compare",
     "evaluate",
     "generate",
@@ -37,6 +52,7 @@ __all__ = [
 ]
 
 _RECORD_MODULES = {
+    "Calibration": "calibration",
     "ChatRequest": "chat",
     "ChatResponse": "chat",
     "Comparison": "comparison",

@@ -4,44 +4,55 @@ They return records, raise the errors of `lm_eval_so.errors`, and never exit. In
 a notebook, they show their progress.
 """
 
-import asyncio
 import os
-import sys
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import copy_context
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
+from lm_eval_so.calling import (
+    AnyConfig,
+    AnyPath,
+    path_of,
+    paths_of,
+    prepared,
+    run_to_end,
+    showing,
+    source_of,
+    values_over,
+)
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import UsageError
+from lm_eval_so.evaluator import calibrate as calibrating
 from lm_eval_so.evaluator import evaluate as evaluating
+from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.plan import take_baseline, take_report, wanted_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_by_default, compare_reports
-from lm_eval_so.pipeline.prepare import Source, prepare, prepare_comparison, prepare_evaluation
+from lm_eval_so.pipeline.prepare import calibration_inputs, prepare_comparison, prepare_evaluation
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
-from lm_eval_so.terminal.progress import open_progress
 
 if TYPE_CHECKING:
-    from lm_eval_so.core.asking.resources import Resources
+    from lm_eval_so.core.records.calibration import Calibration
     from lm_eval_so.core.records.dataset import DatasetInfo
     from lm_eval_so.core.records.run import RunInfo
 
-__all__ = ["aevaluate", "agenerate", "arun", "compare", "evaluate", "generate", "render", "run"]
-
-AnyPath = str | Path
-AnyConfig = AnyPath | Mapping[str, Any]
-"""A config file, or a mapping with the same keys."""
-T = TypeVar("T")
+__all__ = [
+    "acalibrate",
+    "aevaluate",
+    "agenerate",
+    "arun",
+    "calibrate",
+    "compare",
+    "evaluate",
+    "generate",
+    "render",
+    "run",
+]
 
 
 async def agenerate(
@@ -54,18 +65,12 @@ async def agenerate(
     progress: bool | None = None,
 ) -> "DatasetInfo":
     """Do what `generate` does, as a coroutine; the arguments are the same."""
-    found, resources = prepare(
-        _source(config),
-        os.environ,
-        overrides=overrides,
-        plugins=_paths(plugins),
-        needs={"generate"},
-    )
+    found, resources = prepared(config, overrides, plugins, needs="generate")
     edits = generating.Edits.asked(force=force)
-    with _told(resources, progress) as told:
+    with showing(resources, progress) as told:
         if not generating.has_model(found):
-            return generating.generate(found, told, out=_path(out), edits=edits).info
-        made = await generating.generate_with_model(found, told, out=_path(out), edits=edits)
+            return generating.generate(found, told, out=path_of(out), edits=edits).info
+        made = await generating.generate_with_model(found, told, out=path_of(out), edits=edits)
     return made.info
 
 
@@ -97,14 +102,9 @@ def generate(
         BackendError: If the model that writes cannot be reached or refuses the credentials.
         CannotMeasure: If the sources give no sample, or the budget was spent; what was written is kept.
     """
-    return _run(
+    return run_to_end(
         lambda: agenerate(
-            config,
-            out=out,
-            force=force,
-            overrides=overrides,
-            plugins=plugins,
-            progress=progress,
+            config, out=out, force=force, overrides=overrides, plugins=plugins, progress=progress
         )
     )
 
@@ -121,16 +121,14 @@ async def arun(
     progress: bool | None = None,
 ) -> "RunInfo":
     """Do what `run` does, as a coroutine; the arguments are the same."""
-    found, resources = prepare(
-        _source(config), os.environ, overrides=overrides, plugins=_paths(plugins), needs={"run"}
-    )
+    found, resources = prepared(config, overrides, plugins, needs="run")
     options = running.RunOptions(
-        out=_path(out),
+        out=path_of(out),
         fresh=fresh,
         keep_errors=keep_errors,
         shard=running.Shard.parse(shard) if shard is not None else None,
     )
-    with _told(resources, progress) as told:
+    with showing(resources, progress) as told:
         return await running.run(found, told, options)
 
 
@@ -156,7 +154,7 @@ def run(
         out: Folder of the run; default: `<run.out>/<backend.label>`, of a shard with "-2of3".
         fresh: Put an earlier run in that folder aside.
         keep_errors: Do not ask again what failed in an earlier run.
-        shard: Ask only this part of the dataset, as "2/3"; default: the whole.
+        shard: Ask only this part of the dataset, as "2/3", within its share of the limits; default: the whole.
         overrides: `key.path=value` texts, over the config.
         plugins: Python files with backends and metrics.
         progress: Whether progress goes to stderr; default: in an interactive session.
@@ -166,7 +164,7 @@ def run(
         BackendError: If the chatbot cannot be reached or refuses the credentials.
         CannotMeasure: If too many rows have no answer.
     """
-    return _run(
+    return run_to_end(
         lambda: arun(
             config,
             out=out,
@@ -192,16 +190,16 @@ async def aevaluate(
 ) -> EvaluationReport:
     """Do what `evaluate` does, as a coroutine; the arguments are the same."""
     found, resources = prepare_evaluation(
-        None if config is None else _source(config),
+        None if config is None else source_of(config),
         os.environ,
-        values=_values(dataset, metrics),
+        values=values_over(dataset, metrics),
         overrides=overrides,
-        plugins=_paths(plugins),
+        plugins=paths_of(plugins),
     )
     folders = [Path(path) for path in runs] or [running.run_folder(found)]
     baseline = wanted_baseline(found)
     inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
-    with _told(resources, progress) as told:
+    with showing(resources, progress) as told:
         return await evaluating.evaluate(found, told, inputs)
 
 
@@ -236,12 +234,88 @@ def evaluate(
         InputError: If config, dataset or runs cannot be used.
         CannotMeasure: If nothing could be scored.
     """
-    return _run(
+    return run_to_end(
         lambda: aevaluate(
             config,
             dataset=dataset,
             runs=runs,
             metrics=metrics,
+            overrides=overrides,
+            plugins=plugins,
+            progress=progress,
+        )
+    )
+
+
+async def acalibrate(
+    labels: AnyPath,
+    *,
+    config: AnyConfig = CONFIG_FILE,
+    runs: Sequence[AnyPath] = (),
+    report: EvaluationReport | AnyPath | None = None,
+    out: AnyPath | None = None,
+    positive: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+    progress: bool | None = None,
+) -> "dict[str, Calibration]":
+    """Do what `calibrate` does, as a coroutine; the arguments are the same."""
+    found, resources = prepared(config, overrides, plugins, needs="evaluate")
+    given = calibrating.CalibrationInputs(
+        labels=Path(labels), runs=paths_of(runs), positive=positive, out=path_of(out)
+    )
+    kept = report if isinstance(report, EvaluationReport) else path_of(report)
+    inputs = calibration_inputs(found, given, report=kept)
+    with showing(resources, progress) as told:
+        made = await calibrating.calibrate(found, told, inputs)
+        write_calibrations(found, told, made, out=inputs.out)
+    return made
+
+
+def calibrate(
+    labels: AnyPath,
+    *,
+    config: AnyConfig = CONFIG_FILE,
+    runs: Sequence[AnyPath] = (),
+    report: EvaluationReport | AnyPath | None = None,
+    out: AnyPath | None = None,
+    positive: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+    progress: bool | None = None,
+) -> "dict[str, Calibration]":
+    """Measure how far judges agree with people, and write the calibration of each metric.
+
+    Example:
+        >>> import lm_eval_so as so
+        >>> found = so.calibrate("labels-questions.jsonl", config="lm-eval-so.yaml")
+        >>> found["helpful"].kappa, found["helpful"].j
+
+    Args:
+        labels: File with labels by people, as `evaluate --export-labels` begins it.
+        config: Config file, or a mapping with the same keys.
+        runs: Folders of the runs whose answers are labelled; default: that of the config.
+        report: Report of these runs, or its file; default: report.json of report.out, if it exists.
+        out: File of the one metric in the labels; default: its judge.calibration, else
+            calibration/METRIC.json beside the config, one per metric.
+        positive: Labels of a good answer; default: those worth at least 0.5.
+        overrides: `key.path=value` texts, over the config.
+        plugins: Python files with backends and metrics.
+        progress: Whether progress goes to stderr; default: in an interactive session.
+
+    Raises:
+        InputError: If config, dataset, runs, report or labels cannot be used.
+        BackendError: If a judge cannot be reached or refuses the credentials.
+        CannotMeasure: If no answer has a label by people and by the judge.
+    """
+    return run_to_end(
+        lambda: acalibrate(
+            labels,
+            config=config,
+            runs=runs,
+            report=report,
+            out=out,
+            positive=positive,
             overrides=overrides,
             plugins=plugins,
             progress=progress,
@@ -277,9 +351,9 @@ def compare(
         InputError: If a file cannot be used.
     """
     report = take_report(candidate if isinstance(candidate, EvaluationReport) else Path(candidate))
-    source = None if config is None else _source(config)
+    source = None if config is None else source_of(config)
     found, resources = prepare_comparison(source, os.environ, overrides=overrides)
-    given = baseline if isinstance(baseline, EvaluationReport) else _path(baseline)
+    given = baseline if isinstance(baseline, EvaluationReport) else path_of(baseline)
     stored = take_baseline(found, given, ref=baseline_ref)
     if found is not None:
         return compare_reports(found, resources, report, stored)
@@ -318,79 +392,3 @@ def render(
             language=Language(language), examples=examples, redactor=make_redactor(os.environ)
         ),
     )
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end, in a thread with a loop of its own where one runs here already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
-    outcome: list[T | BaseException] = []
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def noted() -> T:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        started.append((asyncio.get_running_loop(), task))
-        return await work()
-
-    def target() -> None:
-        try:
-            outcome.append(asyncio.run(noted()))
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            outcome.append(error)
-
-    thread = threading.Thread(target=copy_context().run, args=(target,), name="lm-eval-so")
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:  # as the stop button of a notebook: what came back is kept
-        for loop, task in started:
-            loop.call_soon_threadsafe(task.cancel)
-        thread.join()
-        raise
-    [found] = outcome
-    if isinstance(found, BaseException):
-        raise found
-    return found
-
-
-@contextmanager
-def _told(resources: "Resources", progress: bool | None) -> Iterator["Resources"]:
-    """Yield the resources with a listener that shows progress, if that is wanted."""
-    is_interactive = hasattr(sys, "ps1")
-    if not (is_interactive if progress is None else progress):
-        yield resources
-        return
-    shown = open_progress(sys.stderr, os.environ, quiet=False, color="auto")
-    try:
-        yield replace(resources, listener=shown.listen)
-    finally:
-        shown.close()
-
-
-def _values(dataset: AnyPath | None, metrics: Sequence[str | Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the arguments that stand over the config, by section."""
-    named = {"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}
-    chosen = [each if isinstance(each, str) else dict(each) for each in metrics]
-    return {**named, **({"metrics": chosen} if chosen else {})}
-
-
-def _source(config: AnyConfig) -> Source:
-    if isinstance(config, Mapping):
-        return config
-    if not isinstance(config, str | Path):
-        what = f"a config is a file or a mapping, not {type(config).__name__}"
-        raise UsageError(
-            what, hint='write "lm-eval-so.yaml", or {"version": 1, "suite": "shop", …}'
-        )
-    return Path(config)
-
-
-def _paths(paths: Sequence[AnyPath]) -> list[Path]:
-    return [Path(path) for path in paths]
-
-
-def _path(path: AnyPath | None) -> Path | None:
-    return Path(path) if path is not None else None

@@ -17,7 +17,7 @@ from lm_eval_so.core.records.field_texts import field_texts
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 
-FUNCTIONS = ("generate", "run", "evaluate", "compare", "render")
+FUNCTIONS = ("generate", "run", "evaluate", "calibrate", "compare", "render")
 """Functions in the order of the work; those that ask have a twin that is awaited."""
 RECORDS = {
     "TestSample": "sample",
@@ -27,6 +27,7 @@ RECORDS = {
     "Score": "scores-and-votes",
     "EvaluationReport": "report",
     "Comparison": "comparison",
+    "Calibration": None,
     "ChatRequest": None,
     "ChatResponse": None,
 }

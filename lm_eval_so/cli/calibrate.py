@@ -65,12 +65,11 @@ def calibrate(
     Example: lm-eval-so calibrate reports/labels_todo.csv -c lm-eval-so.yaml
     """
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.core.report_file import read_report
     from lm_eval_so.evaluator import calibrate as stage
     from lm_eval_so.evaluator.binding.metric_problems import check_metrics
     from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
     from lm_eval_so.evaluator.calibration.label_page import write_label_page
-    from lm_eval_so.runner.run import run_folder
+    from lm_eval_so.pipeline.prepare import calibration_inputs
 
     session = line.open_session(check_metrics)
     config = session.config
@@ -78,21 +77,11 @@ def calibrate(
         pages = write_label_page(config, labels)
         line.emit(paths=pages, result={"pages": [str(path) for path in pages]})
         return
-    folders = runs or [run_folder(config)]
-    kept = report or config.resolve(config.report.out) / "report.json"
-    found = session.run(
-        lambda r: stage.calibrate(
-            config,
-            r,
-            stage.CalibrationInputs(
-                labels=labels,
-                runs=folders,
-                report=read_report(kept) if report or kept.exists() else None,
-                positive=positive or (),
-                out=out,
-            ),
-        )
+    given = stage.CalibrationInputs(
+        labels=labels, runs=runs or (), positive=positive or (), out=out
     )
+    inputs = calibration_inputs(config, given, report=report)
+    found = session.run(lambda r: stage.calibrate(config, r, inputs))
     files = write_calibrations(config, session.resources(), found, out=out)
     result = {metric_id: to_json(each) for metric_id, each in found.items()}
     line.emit(paths=files, result=result)

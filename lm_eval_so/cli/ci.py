@@ -120,7 +120,6 @@ def _measure(
 
 def _tell_plan(session: "Session", plan: "Plan", comment: str | None) -> int:
     from lm_eval_so.cli.all_stages import AllStages
-    from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.measure.answers import plan_answers
 
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
@@ -133,7 +132,7 @@ def _tell_plan(session: "Session", plan: "Plan", comment: str | None) -> int:
         as_json=session.line.as_json,
     )
     place = {"comment": comment} if comment else {}
-    session.line.emit_facts({**to_json(planned), **gate, **place})
+    session.line.emit_facts({**planned.facts(), **gate, **place})
     return 0
 
 

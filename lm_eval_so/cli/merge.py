@@ -25,11 +25,22 @@ AllowPartial = Annotated[
         "--allow-partial", help="Write the rows that there are, even if some are missing."
     ),
 ]
+Recount = Annotated[
+    bool,
+    typer.Option(
+        "--recount",
+        help="Count the rows of each part again; refuse one whose run.json has other totals.",
+    ),
+]
 
 
 @command(app, shared=("as_json", "quiet", "verbose", "color"))
 def merge(
-    line: CommandLine, runs: Runs, out: Out = None, allow_partial: AllowPartial = False
+    line: CommandLine,
+    runs: Runs,
+    out: Out = None,
+    allow_partial: AllowPartial = False,
+    recount: Recount = False,
 ) -> None:
     """Put shards of a run together. Refuses answers that disagree, names what is missing.
 
@@ -44,5 +55,11 @@ def merge(
 
     with closing(line.open_progress(os.environ)) as progress:
         folder = out or stage.merged_folder(runs)
-        info = stage.merge(runs, out=folder, allow_partial=allow_partial, listener=progress.listen)
+        info = stage.merge(
+            runs,
+            out=folder,
+            allow_partial=allow_partial,
+            recount=recount,
+            listener=progress.listen,
+        )
     line.emit(paths=[folder / RESULTS_FILE, folder / INFO_FILE], result=to_json(info))

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +20,8 @@ Text = str | Iterable[str]
 """A text, or its pieces in their order."""
 FileMark = tuple[int, int, int]
 """Identity of a file (device and inode), and its size in bytes."""
+Piece = tuple[int, int, int]
+"""Piece of a file: where it begins, where it ends, and its CRC-32."""
 _ENOUGH = 65_536
 """Limit to ask for: more than the highest concurrency needs. Some child programs go through all numbers
 up to the limit, so it must not be unbounded."""
@@ -187,13 +190,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         InputError: If the file cannot be read.
     """
+    for number, (_, data) in enumerate(lines_at(path, 0), start=1):
+        if data:
+            yield number, data
+
+
+def lines_at(path: Path, at: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (byte offset, bytes without line end and BOM) of each line from an offset on.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                data = data.strip(b"\r\n \t")
-                if data:
-                    yield number, data
+            file.seek(at)
+            for line in file:
+                data = line.removeprefix(b"\xef\xbb\xbf") if at == 0 else line
+                yield at, data.strip(b"\r\n \t")
+                at += len(line)
     except OSError as error:
         raise cannot_read(path, error) from None
 
@@ -211,9 +225,10 @@ class Appender:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, flags, 0o644)
-            self._size = os.fstat(self._descriptor).st_size
+            self._began = self._size = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise cannot_write(path, error) from None
+        self._checksum = 0
 
     def append(self, line: str) -> int:
         """Write one line, and return its byte offset.
@@ -231,7 +246,13 @@ class Appender:
             os.ftruncate(self._descriptor, self._size)
             raise cannot_write(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         offset, self._size = self._size, self._size + written
+        self._checksum = zlib.crc32(data, self._checksum)
         return offset
+
+    @property
+    def appended(self) -> Piece:
+        """The piece of the file that this appender wrote."""
+        return self._began, self._size, self._checksum
 
     def mark(self) -> FileMark:
         """Return the mark of the file, with the size after this appender's last write."""

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judge
 from lm_eval_so.evaluator.binding.metric_problems import refuse_unsound
 from lm_eval_so.evaluator.binding.open_metrics import open_metrics, prepare
 from lm_eval_so.evaluator.calibration.calibration_files import refuse_folders
+from lm_eval_so.evaluator.calibration.examples import with_examples
 from lm_eval_so.evaluator.calibration.good_labels import labels_of
 from lm_eval_so.evaluator.calibration.judge_figures import make_calibrations
 from lm_eval_so.evaluator.calibration.labelled import find_labelled, judge_labelled
 from lm_eval_so.evaluator.rows.join import open_rows
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.records.calibration import Calibration
 
 __all__ = ["CalibrationInputs", "calibrate"]
 
@@ -30,6 +34,8 @@ class CalibrationInputs:
     """Folders of the runs whose answers are labelled."""
     report: EvaluationReport | None = None
     """Report of these runs, by which labelled answers are weighted if it fits."""
+    baseline: EvaluationReport | None = None
+    """The baseline report, for metrics that compare answers with its own."""
     positive: Sequence[str] = ()
     """Labels of a good answer; default: those worth at least 0.5."""
     out: Path | None = None
@@ -42,7 +48,7 @@ async def calibrate(
     inputs: CalibrationInputs,
     *,
     opens: OpenJudge = open_judge,
-) -> dict[str, Calibration]:
+) -> "dict[str, Calibration]":
     """Compare the labels of judges with those of people.
 
     Args:
@@ -68,8 +74,10 @@ async def calibrate(
     config = config.model_copy(update={"metrics": labelled})
     refuse_folders(config, inputs.out)
     with open_rows(config, inputs.runs) as rows:
-        async with open_metrics(config, resources, opens) as bound:
+        async with open_metrics(config, resources, opens, baseline=inputs.baseline) as bound:
             prepare(bound, rows.dataset)
             work = find_labelled(file, bound, rows, resources)
             await judge_labelled(work, resources, workers=config.run.concurrency)
-    return make_calibrations(bound, work, good, inputs.report, resources.listener)
+    found = make_calibrations(bound, work, good, inputs.report, resources.listener)
+    keeps_answers = config.report.answers == "full"
+    return with_examples(found, work, resources.redactor) if keeps_answers else found

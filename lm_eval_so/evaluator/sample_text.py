@@ -1,6 +1,7 @@
 """Questions and passages of a sample as text, for people and judges."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.report import SourcePlace
@@ -9,6 +10,14 @@ from lm_eval_so.core.records.sample import Scenario, TestSample
 
 _PLACES = ("sheet", "page", "row", "line", "path")
 _LONGEST_QUOTE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a question, as people and judges see it."""
+
+    role: str
+    text: str
 
 
 def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
@@ -21,13 +30,20 @@ def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
         run: The row of a played conversation, shown up to the answer; without it, the turns that
             the scenario plans.
     """
+    if sample.scenario is None:  # most samples have one message, and there may be millions
+        said = [message for message in sample.messages if message.role != "system"]
+        if len(said) == 1:
+            return said[0].content
+    turns = shown_turns(sample, run)
+    return "\n\n".join(f"{turn.role}: {turn.text}" for turn in turns)
+
+
+def shown_turns(sample: TestSample, run: RunResult | None = None) -> list[Turn]:
+    """Return the turns of a question, the last one that of the user; arguments as of `shown_input`."""
     if sample.scenario is not None:
-        turns = list(_played(run) if run is not None and run.turns else _planned(sample.scenario))
-        return "\n\n".join(turns)
-    said = [message for message in sample.messages if message.role != "system"]
-    if len(said) == 1:
-        return said[0].content
-    return "\n\n".join(_turn(turn.role, turn.content, turn.tool_calls) for turn in said)
+        return list(_played(run) if run is not None and run.turns else _planned(sample.scenario))
+    said = (message for message in sample.messages if message.role != "system")
+    return [_turn(each.role, each.content, each.tool_calls) for each in said]
 
 
 def shown_instructions(sample: TestSample) -> str:
@@ -100,23 +116,23 @@ def reported_passages(run: RunResult) -> tuple[str, ...]:
     return tuple(passages) if any(text.strip() for text in passages) else ()
 
 
-def _played(run: RunResult) -> Iterator[str]:
+def _played(run: RunResult) -> Iterator[Turn]:
     for turn in run.turns:
-        yield f"user: {turn.user}"
+        yield Turn("user", turn.user)
         is_the_answer = turn is run.turns[-1] and run.response is not None
         if turn.status.is_answer and not is_the_answer:
             yield _turn("assistant", turn.text, turn.tool_calls)
 
 
-def _turn(role: str, text: str, calls: Iterable[ToolCall]) -> str:
-    return "\n".join([f"{role}: {text}", *(f"→ {call}" for call in shown_calls(calls))])
+def _turn(role: str, text: str, calls: Iterable[ToolCall]) -> Turn:
+    return Turn(role, "\n".join([text, *(f"→ {call}" for call in shown_calls(calls))]))
 
 
-def _planned(scenario: Scenario) -> Iterator[str]:
+def _planned(scenario: Scenario) -> Iterator[Turn]:
     user = scenario.simulated_user
     if user is not None:
-        yield f"goal: {user.goal}"
+        yield Turn("goal", user.goal)
         if user.opening is not None:
-            yield f"user: {user.opening}"
+            yield Turn("user", user.opening)
     for turn in scenario.turns:
-        yield f"user: {turn.user}"
+        yield Turn("user", turn.user)

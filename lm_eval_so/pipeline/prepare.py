@@ -1,6 +1,7 @@
 """A config made ready for a stage: read, its plugins loaded, checked as a whole."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,16 @@ from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid, take_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.registry import plugin_problems
+from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
+from lm_eval_so.evaluator.calibrate import CalibrationInputs
 from lm_eval_so.pipeline.check import Stage, check
+from lm_eval_so.pipeline.measure.plan import wanted_baseline
+from lm_eval_so.runner.run import run_folder
 
+_REPORT_FILE = "report.json"
 Values = Mapping[str, Any]
 Source = Path | Values
 """A config file, or its content: the same keys, with paths relative to the working folder."""
@@ -97,6 +104,30 @@ def prepare_comparison(
     """
     config = require_valid(_read(source, overrides, environ)) if source is not None else None
     return config, Resources(environ=environ)
+
+
+def calibration_inputs(
+    config: Config, given: CalibrationInputs, *, report: EvaluationReport | Path | None
+) -> CalibrationInputs:
+    """Return inputs with the config's own run, report and baseline, where none is given.
+
+    Args:
+        config: The config.
+        given: Inputs as somebody named them, without report and baseline.
+        report: Report of the runs, or its file; default: that of the config, if it exists.
+
+    Raises:
+        InputError: If report or baseline cannot be read.
+    """
+    kept = config.resolve(config.report.out) / _REPORT_FILE
+    if report is None and kept.exists():
+        report = kept
+    return replace(
+        given,
+        runs=given.runs or [run_folder(config)],
+        report=read_report(report) if isinstance(report, Path) else report,
+        baseline=wanted_baseline(config),
+    )
 
 
 def _checked(

@@ -7,7 +7,13 @@ from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.runner.plan.run_plan import RunPlan, count_cost
-from lm_eval_so.runner.plan.selection import AS_CONFIGURED, RunOptions, backend_section, select
+from lm_eval_so.runner.plan.selection import (
+    AS_CONFIGURED,
+    RunOptions,
+    backend_section,
+    select,
+    share_text,
+)
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.resume import find_earlier
@@ -48,6 +54,7 @@ async def plan_run(
     return RunPlan(
         folder=selection.folder.as_posix(),
         planned=new.head.planned,
+        share=share_text(new.head),
         done=done.tally.rows,
         cached=found.cached,
         to_ask=cost.requests,

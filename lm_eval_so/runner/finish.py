@@ -19,6 +19,7 @@ from lm_eval_so.errors import (
     Problem,
     TooManyErrors,
 )
+from lm_eval_so.runner.plan.selection import share_text
 from lm_eval_so.runner.store.recorder import STAGE, Recorder
 from lm_eval_so.runner.store.row_log import ResultsChanged
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE
@@ -104,9 +105,12 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     why = {"by": spent.by, "at": spent.at} if spent else {"by": "budget"}
     info = recorder.end(recorder.info("stopped", stopped=why))
     what = f"stopped at {spent or 'the budget'} after {_rows(recorder, ending)}"
-    hint = f"raise run.{spent.by if spent else 'max_cost_usd'}, then go on with {ending.again}"
+    key = spent.by if spent else "max_cost_usd"
+    hint = f"raise run.{key}, then go on with {ending.again}"
     if ending.is_judged:
-        hint = f"raise run.{spent.by if spent else 'max_cost_usd'}; {ending.rest}"
+        hint = f"raise run.{key}; {ending.rest}"
+    if share := share_text(recorder.head, key):
+        hint = f"{share}; {hint}"
     if tally.rows - tally.failures < (1 - MOST_FAILURES) * ending.planned:
         raise BudgetSpent(what, hint=hint) from failure
     recorder.warn(what, hint)

@@ -84,7 +84,7 @@ def test_calibrate__from_export_to_gate(folder: Path) -> None:
     )
     assert report(folder)["judges"]["helpful"]["why"] == ["calibration_none"]
     done = command("calibrate", str(fill_in(folder, wrong_every=8)), cwd=folder)
-    assert done.stdout == "calibration/helpful.json\n"
+    assert done.stdout == "calibration/helpful.json\ncalibration/helpful.examples.yaml\n"
     assert (
         "helpful: the judge labelled 79 of 80 answers; weighted by its labels of the run (good 79, "
         "bad 40, UNKNOWN 1); agreement 0."

@@ -190,12 +190,14 @@ def test_ci__what_a_matrix_lacks(place: Checkout) -> None:
     config = place.folder / "lm-eval-so.yaml"
     text = config.read_text(encoding="utf-8")
     config.write_text(
-        text.replace("gate: {", "gate: {claim: these, stop: pass, "), encoding="utf-8"
+        text.replace("gate: {", "run: {max_requests: 1}\ngate: {claim: these, stop: pass, "),
+        encoding="utf-8",
     )
     asked = len(place.bot.requests)
     refused = ask(place, 2, INPUT_REPEATS="3")
     assert refused.returncode == 2
     assert "gate.stop asks in rounds" in refused.stderr
+    assert "max_requests 1 cannot be divided among 2 shards" in refused.stderr
     config.write_text(text, encoding="utf-8")
     assert len(place.bot.requests) == asked
     assert list(place.hub.bodies(7).values()) == [body]  # whoever merges tells

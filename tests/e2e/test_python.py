@@ -1,6 +1,7 @@
 """The functions as people use them at a prompt and in a notebook."""
 
 import asyncio
+import csv
 import inspect
 import json
 import subprocess
@@ -13,6 +14,9 @@ import pytest
 
 import lm_eval_so as so
 from lm_eval_so.errors import ConfigError, UsageError
+
+SAID = ("good", "good", "bad")
+"""The judge's label of each answer."""
 
 
 @pytest.fixture
@@ -88,7 +92,34 @@ def test_records__are_short_at_a_prompt_and_tables_in_a_notebook(config: dict[st
         assert "<b>" not in table
 
 
-@pytest.mark.parametrize("name", ["generate", "run", "evaluate", "compare", "render"])
+def test_calibrate__as_the_command_does(config: dict[str, Any], tmp_path: Path) -> None:
+    said = {
+        f"환불 {i}": f'{{"reason": "규정", "label": "{label}"}}' for i, label in enumerate(SAID)
+    }
+    judge = {"name": "scripted", "options": {"match": "regex", "answers": said}}
+    params = {"rubric": "맞는가?", "labels": ["good", "bad"]}
+    metric = {"id": "right", "name": "llm_judge", "params": params, "backend": judge}
+    given = {**config, "metrics": [metric]}
+    so.run(given)
+    labels, made = tmp_path / "labels.csv", tmp_path / "made.json"
+    with labels.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "label"], ["q0", "good"], ["q1", "bad"], ["q2", "bad"]])
+    with pytest.raises(UsageError, match="--positive great"):
+        so.calibrate(labels, config=given, positive=["great"])
+    found = so.calibrate(labels, config=given, report=so.evaluate(given), out=made)["right"]
+    assert repr(found) == (
+        "Calibration(right: 3 answers, agreement 0.667, κ 0.400, Se 1.000, Sp 0.500, J 0.500)"
+    )
+    # the judge calls 2 of 3 good, and every other bad one among them
+    assert (found.weighted, found.corrected_rate) == (True, pytest.approx(1 / 3))
+    assert [(each.human, each.judge) for each in found.disagreements] == [("bad", "good")]
+    given["metrics"] = [{**metric, "judge": {"calibration": str(made)}}]
+    assert so.evaluate(given).judges["right"].calibration.kappa == found.kappa
+    again = asyncio.run(so.acalibrate(labels, config=given, out=made))["right"]
+    assert (again.weighted, again.corrected_rate, again.agreement) == (False, None, 2 / 3)
+
+
+@pytest.mark.parametrize("name", ["generate", "run", "evaluate", "calibrate", "compare", "render"])
 def test_help__tells_every_parameter_and_an_example(name: str) -> None:
     function = getattr(so, name)
     text = inspect.getdoc(function) or ""

@@ -458,6 +458,10 @@ metrics:
     backend:
       name: scripted
       options: {match: regex, default: '{"reason": "맞음", "label": "good"}', answers: {"나쁨": '{"reason": "틀림", "label": "bad"}'}}
+  - id: versus
+    name: pairwise
+    only: {tags: [pair]}
+    backend: {name: scripted, options: {default: '{"reason": "같음", "label": "TIE"}'}}
 """
 
 
@@ -469,6 +473,11 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
         {"id": f"질문-{n}", "input": f'{"나쁨" if n % 3 else "=좋음"}, "{n}"\n<b>둘째</b> 줄'}
         for n in range(12)
     ]
+    for row in rows[:2]:
+        row |= {
+            "tags": ["pair"],
+            "metrics": {"versus": {"baseline_answer": f"옛 답변 {row['id']}"}},
+        }
     (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", "utf-8")
     environ = {"SOURCE_DATE_EPOCH": "1790000000"}
 
@@ -485,15 +494,24 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
     assert told == "reports/labels_todo.html\n"
     table = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
     assert table[0]["label"] == "Bad"
+    pairs, table = [r for r in table if r["answer_b"]], [r for r in table if not r["answer_b"]]
     chromium.look(1280)
     chromium.open(tmp_path / "reports/labels_todo.html", before=NO_PICKER)
-    assert (decided(chromium), chromium.text(".done")) == ("1 / 12", "bad")
+    assert (decided(chromium), chromium.text(".done")) == ("1 / 14", "bad")
     chromium.press("j")
     for number, row in enumerate(table[1:-1]):  # the last one stays without a label
         assert chromium.text("#panel code") == row["id"]
         is_good = "좋음" in row["answer"] or number == 1
         chromium.press("1" if is_good else "2")
         row |= {"label": "good" if is_good else "bad", "annotator": "김"}
+    chromium.press("j")
+    for row, key in zip(pairs, "12", strict=True):
+        shown = [row[side].removeprefix("'") for side in ("answer", "answer_b")]
+        assert [chromium.text(f"#panel dd:nth-of-type({n})") for n in (1, 2)] == shown
+        chromium.press(key)
+        row |= {"label": "AB"[int(key) - 1], "annotator": "김"}
+    assert "A is better" in chromium.text("#items li:nth-child(13)")
+    table += pairs
     chromium.run("document.querySelector('#who').value = '김'")
     chromium.press("s")
     saved = chromium.downloaded()
@@ -506,12 +524,14 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
         writer.writerows(table)
     found = []
     for labels in (saved, tmp_path / "labels.csv"):
-        command("calibrate", str(labels), "-o", "made.json", "-q")
-        made = json.loads((tmp_path / "made.json").read_text("utf-8"))
-        assert (made.pop("labels_file"), len(made.pop("labels_digest"))) == (labels.name, 64)
-        found.append(made)
+        told = json.loads(command("calibrate", str(labels), "--json", "-q"))
+        for made in told.values():
+            assert (made.pop("labels_file"), len(made.pop("labels_digest"))) == (labels.name, 64)
+        found.append(told)
     assert found[0] == found[1]
-    assert (found[0]["n"], found[0]["skipped"], found[0]["annotators"]) == (11, {"empty": 1}, 1)
+    made, versus = found[0]["helpful"], found[0]["versus"]
+    assert (made["n"], made["skipped"], made["annotators"]) == (11, {"empty": 1}, 1)
+    assert (versus["n"], versus["pairs"]["chosen_first"]) == (2, 1)
 
 
 def test_page__of_a_generated_dataset_saves_what_import_takes(

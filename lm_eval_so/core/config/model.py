@@ -130,9 +130,9 @@ class RunSection(Section):
     max_time_s: float | None = Field(default=None, gt=0)
     """Time limit of the whole run, judges included, in seconds."""
     max_requests_per_s: float | None = Field(default=None, gt=0)
-    """Largest number of requests a second to one endpoint."""
+    """Largest number of requests a second to one endpoint, of all shards together."""
     max_tokens_per_min: float | None = Field(default=None, gt=0)
-    """Largest number of tokens a minute to one endpoint."""
+    """Largest number of tokens a minute to one endpoint, of all shards together."""
     max_tool_rounds: int = Field(default=5, ge=1, le=100)
     """Largest number of rounds of tool calls answered from `tool_results`."""
     cache: Path | Literal[False] = Path(".lm-eval-so/cache.sqlite")
@@ -198,6 +198,11 @@ class MetricSection(Section):
         """Keys of a sample's parameters for this metric: its id, then its name."""
         name = _id_of(self.name)
         return (self.id, name) if self._shares_name and name != self.id else (self.id,)
+
+    def asked_live(self) -> Self:
+        """Return this metric with judges that are asked one by one."""
+        judge = self.judge.model_copy(update={"executor": "live"})
+        return self.model_copy(update={"judge": judge})
 
     def share_name(self, names: Mapping[str, str]) -> None:
         """Accept parameters under the metric's name, too, unless that is the id of another metric.

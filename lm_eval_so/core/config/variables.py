@@ -53,6 +53,11 @@ def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem
     return replace(located, values=filled(located.values, ()), written=written)
 
 
+def has_variable(text: str) -> bool:
+    """Return whether a config would fill in a part of a text."""
+    return _REFERENCE.search(text) is not None
+
+
 def known_text(value: object, environ: Mapping[str, str]) -> str:
     """Return a text with known variables filled in and others removed; "" for other values."""
     if not isinstance(value, str):

@@ -80,9 +80,13 @@ class ReviewItem:
     """Metric whose label is wanted; this and what follows in mode labels only."""
     repeat: int | None = None
     answer: str | None = None
+    answer_b: str | None = None
+    """Other answer to choose from, shown second."""
     calls: str | None = None
     """Tools that the chatbot called for the answer, and their results."""
     labels: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+    """Meaning of each label, in its place; empty if the labels are the user's own words."""
     rubric: str | None = None
     annotator: str | None = None
     """Person who gave the label in `status`."""

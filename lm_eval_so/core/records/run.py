@@ -196,6 +196,16 @@ class Checkout:
 
 
 @record
+class LimitShare:
+    """Share of a shard of a limit of the whole run."""
+
+    own: int | float
+    """The share, in the unit of the limit."""
+    of: int | float
+    """The limit of the whole run."""
+
+
+@record
 class RunInfo:
     """`run.json`: the settings of a run and its progress."""
 
@@ -235,6 +245,8 @@ class RunInfo:
     """Settings of the simulated user, {backend, params, template, told}; empty without one."""
     shard: str | None = None
     """Shard of the dataset, as "2/3"; null for the whole."""
+    share: Mapping[str, LimitShare] = field(default_factory=dict)
+    """Shares of the shard, by key of `run`: {max_cost_usd: {own, of}, …}; empty for the whole."""
     stopped: Mapping[str, JsonValue] | None = None
     """Reason for an early end, {by, …}; null if the run did not end early."""
     versions: Mapping[str, str] = field(default_factory=dict)

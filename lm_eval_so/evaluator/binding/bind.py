@@ -70,11 +70,11 @@ def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
     Raises:
         ConfigError: If the config has none.
     """
-    found = tuple(each for each in bind_metrics(config, {}) if each.metric.labels)
+    found = tuple(each for each in bind_metrics(config, {}) if each.has_labels)
     if not found:
         what, hint = (
             "no metric here judges by labels",
-            "llm_judge, llm_scale, conversation, agent and answer_relevancy do",
+            "llm_judge, llm_scale, pairwise, conversation, agent, goal and answer_relevancy do",
         )
         raise ConfigError(what, where=config.where("metrics"), hint=hint)
     return found

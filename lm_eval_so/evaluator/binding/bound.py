@@ -99,9 +99,19 @@ class BoundMetric:
         return compares or any(part.is_late for part in self.parts)
 
     @property
+    def has_labels(self) -> bool:
+        """Whether judges choose from labels, which people can give in their place."""
+        return bool(self.metric.labels) and bool(self.section.judges)
+
+    @property
     def fingerprint(self) -> str:
         """Digest of the definition."""
         return digest(self.definition())
+
+    @property
+    def verdict_fingerprint(self) -> str:
+        """Digest of what decides verdicts: the definition without the baseline that answers are compared with."""
+        return digest({k: v for k, v in self.definition().items() if k != "baseline"})
 
     def definition(self) -> dict[str, Any]:
         """Return all that decides the values of the metric, its judge and its parts included."""

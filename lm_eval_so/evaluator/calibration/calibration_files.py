@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.events import Listener, Noticed, Warned, ignore
 from lm_eval_so.core.files import folder_problems, write_all, write_atomic
@@ -13,12 +12,15 @@ from lm_eval_so.core.records.codec import dump_document, loads, to_json
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, Problem, RecordError, Where, refuse
 from lm_eval_so.evaluator.binding.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.examples import examples_text
 from lm_eval_so.evaluator.calibration.label_file import csv_text, has_labels
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 _FOLDER = Path("calibration")
 _LABELS_FILE = "labels_todo.csv"
+_EXAMPLES = ".examples.yaml"
 _EVALUATE = "evaluate"
+_CALIBRATE = "calibrate"
 
 
 def calibration_path(config: Config, section: MetricSection) -> Path:
@@ -87,15 +89,29 @@ def write_calibrations(
     *,
     out: Path | None = None,
 ) -> tuple[Path, ...]:
-    """Write each calibration to its file, or the only one to `out`, and return the paths."""
+    """Write each calibration to its file, or the only one to `out`, and return the paths.
+
+    Disagreements that the judge could learn from stand beside it, as YAML for the config.
+    """
     sections = [section for section in config.metrics if section.id in found]
     paths = {section.id: out or calibration_path(config, section) for section in sections}
-    written = write_all({paths[key]: dump_document(to_json(found[key])) for key in paths})
+    beside = {key: paths[key].with_suffix(_EXAMPLES) for key in paths if found[key].examples}
+    texts = {paths[key]: dump_document(to_json(found[key])) for key in paths}
+    texts |= {file: examples_text(found[key], config.language) for key, file in beside.items()}
+    written = write_all(texts)
     for section in sections:
         path, named = paths[section.id], section.judge.calibration
         if named is None or config.resolve(named) != path:
             text = f"to use it, give {section.id} judge: {{calibration: {_shown(config, path)}}}"
-            resources.listener(Noticed(stage="calibrate", text=text))
+            resources.listener(Noticed(stage=_CALIBRATE, text=text))
+        if section.id in beside:
+            n = counted(len(found[section.id].examples), "disagreement")
+            file = _shown(config, beside[section.id])
+            text = (
+                f"{section.id}: {n} as examples for the judge in {file}, to paste into the config"
+            )
+            told = "labels of the same questions or answers no longer count then"
+            resources.listener(Noticed(stage=_CALIBRATE, text=f"{text}; {told}"))
     return written
 
 
@@ -135,7 +151,7 @@ def write_export(
     told = ", ".join(
         f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
     )
-    file = config.where().file or CONFIG_FILE
+    file = config.where().file
     text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
     resources.listener(Noticed(stage=_EVALUATE, text=text))
     return (path,)

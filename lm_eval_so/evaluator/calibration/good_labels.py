@@ -6,7 +6,9 @@ from pathlib import Path
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import CannotMeasure, UsageError
 from lm_eval_so.evaluator.binding.bind import bind_labelling
-from lm_eval_so.evaluator.calibration.label_file import LabelFile, read_labels
+from lm_eval_so.evaluator.calibration.label_cells import LabelFile
+from lm_eval_so.evaluator.calibration.label_file import read_labels
+from lm_eval_so.evaluator.calibration.pairs import own_words, words_for
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
 from lm_eval_so.evaluator.scoring.draws import GOOD
@@ -30,9 +32,10 @@ def labels_of(
         CannotMeasure: If the file has no label.
     """
     judged, known = labelling_metrics(config)
+    own = {metric_id: own_words(metric) for metric_id, metric in judged.items()}
     for said in positive:
-        if not any(label_key(said) in words for words in known.values()):
-            raise UsageError(f"--positive {said} is not one of {_listed(known)}")
+        if not any(label_key(said) in words for words in own.values()):
+            raise UsageError(f"--positive {said} is not one of {_listed(own)}")
     file = read_labels(path, known)
     if not file.labels:
         hint = f"fill in the column label, by one of {_listed(known)}"
@@ -54,15 +57,7 @@ def labelling_metrics(
         ConfigError: If there is no such metric.
     """
     judged = {each.id: each.metric for each in bind_labelling(config)}
-    return judged, {metric_id: _words_of(metric) for metric_id, metric in judged.items()}
-
-
-def _words_of(metric: Metric) -> dict[str, str]:
-    """Return the labels of a metric by their form for comparison, aliases included."""
-    aliases = getattr(metric.params, "aliases", {})
-    words = {label: label for label in metric.labels}
-    words |= {said: label for said, label in aliases.items() if label in metric.labels}
-    return {label_key(said): label for said, label in words.items()}
+    return judged, {metric_id: words_for(metric) for metric_id, metric in judged.items()}
 
 
 def _listed(known: Mapping[str, Mapping[str, str]]) -> str:
@@ -76,7 +71,7 @@ def _positive_labels(metric: Metric, positive: Sequence[str]) -> tuple[str, ...]
     Raises:
         UsageError: If the labels do not divide into good and bad ones.
     """
-    words, worth = _words_of(metric), metric.labels
+    words, worth = own_words(metric), metric.labels
     named = {words[key] for said in positive if (key := label_key(said)) in words}
     good = named or {label for label, value in worth.items() if value >= GOOD}
     bad = {*worth} - good

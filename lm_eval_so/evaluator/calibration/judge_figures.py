@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from lm_eval_so.core.events import Ended, Event, Listener, Noticed, Warned
-from lm_eval_so.core.records.calibration import Calibration, Disagreement
+from lm_eval_so.core.records.calibration import Calibration, Disagreement, PairFigures
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
 from lm_eval_so.core.stats.diagnostic import (
@@ -21,6 +21,7 @@ from lm_eval_so.core.stats.diagnostic import (
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.calibration.labelled import STAGE, Labelled, Rated
+from lm_eval_so.evaluator.calibration.pairs import are_swayed, compares, pair_figures
 from lm_eval_so.evaluator.calibration.weighing import (
     Drawn,
     Labels,
@@ -137,7 +138,7 @@ def make_calibration(rated: Sequence[Rated], origin: Origin) -> Calibration:
     votes = [vote for each in whole for vote in each.score.judge if vote.calls and is_usable(vote)]
     return Calibration(
         metric=metric.id,
-        fingerprint=origin.bound.fingerprint,
+        fingerprint=origin.bound.verdict_fingerprint,
         models=tuple(sorted({vote.model for vote in votes if vote.model})),
         labels=labels,
         positive=origin.positive,
@@ -164,6 +165,7 @@ def make_calibration(rated: Sequence[Rated], origin: Origin) -> Calibration:
         unscored_rate=lost.total() / len(whole) if whole else 0.0,
         unscored_by=dict(sorted(lost.items())),
         skipped=dict(sorted({**origin.skipped, **divided}.items())),
+        pairs=_pair_figures(pairs) if compares(metric) else None,
         disagreements=_disagreements(pairs, labels),
         labels_file=origin.labels_file,
         labels_digest=origin.labels_digest,
@@ -212,6 +214,12 @@ def _pairs_of(rated: Sequence[Rated]) -> list[_Pair]:
     ]
 
 
+def _pair_figures(pairs: Sequence[_Pair]) -> PairFigures:
+    choices = (said.choice for pair in pairs for said in pair.rated.people)
+    labels = [pair.labels for pair in pairs]
+    return pair_figures(labels, choices, (pair.rated.score for pair in pairs))
+
+
 def _confusion(pairs: Sequence[_Pair], labels: Mapping[str, float]) -> dict[str, dict[str, int]]:
     """Count answers by people's label, then by the judge's, for every label."""
     counts = Counter((pair.human, pair.judge) for pair in pairs)
@@ -258,20 +266,15 @@ def _disagreements(pairs: Sequence[_Pair], labels: Mapping[str, float]) -> tuple
 
 def _shown(pair: _Pair) -> Disagreement:
     score = pair.rated.score
+    votes = (vote.reason for vote in score.judge if vote.reason)
     return Disagreement(
         sample_id=score.sample_id,
         repeat=score.repeat,
         human=pair.human,
         judge=pair.judge,
-        human_reason=_short("; ".join(dict.fromkeys(_notes(pair)))),
-        judge_reason=_short(score.reason or ""),
+        human_reason=_short("; ".join(pair.rated.notes)),
+        judge_reason=_short(score.reason or "; ".join(dict.fromkeys(votes))),
     )
-
-
-def _notes(pair: _Pair) -> Iterator[str]:
-    for said in pair.rated.people:
-        if said.label == pair.human and said.note:
-            yield said.note
 
 
 def _short(text: str) -> str | None:
@@ -283,7 +286,8 @@ def _events(
 ) -> Iterator[Event]:
     """Yield the events that a reader of a calibration should know first."""
     metric, found = calibration.metric, diagnosis_of(calibration)
-    lost = {why: n for why, n in calibration.skipped.items() if why != "empty"}
+    skipped = calibration.skipped
+    lost = {why: n for why, n in skipped.items() if why not in {"empty", "example"}}
     if lost:
         text = f"{metric}: {sum(lost.values())} labelled answers do not count: "
         hint = f"first: {first_skipped}" if first_skipped else None
@@ -291,6 +295,12 @@ def _events(
             hint += "; if ci has put the labelled run aside since, name it by --run"
         told = ", ".join(f"{n} {why}" for why, n in lost.items())
         yield Warned(stage=STAGE, text=text + told, hint=hint)
+    if "example" in skipped:
+        told = f"{skipped['example']} of the labelled answers left out"
+        why = "examples tell the judge about these questions or answers"
+        yield Noticed(stage=STAGE, text=f"{metric}: {told}: {why}")
+    if calibration.pairs is not None and calibration.n:
+        yield from _pair_events(metric, calibration.pairs)
     if found.is_small:
         text = f"{metric}: {found.positives} good and {found.negatives} bad answers are too few"
         yield Warned(stage=STAGE, text=text, hint=f"label {LEAST_LABELS} of each at least")
@@ -312,6 +322,18 @@ def _events(
     how = f"weighted by its labels of the run ({_counts(calibration)})"
     parts = [text, *([how] if calibration.weighted else []), *shown]
     yield Ended(stage=STAGE, text="; ".join(parts))
+
+
+def _pair_events(metric: str, pairs: PairFigures) -> Iterator[Event]:
+    """Yield how the judge did where both decide, and whether the place of an answer swayed people."""
+    text = f"{metric}: where both prefer one answer, {pairs.same} of {pairs.decided} times the same"
+    yield Noticed(
+        stage=STAGE, text=f"{text}; the judge's winner changed with the order {pairs.flips} times"
+    )
+    if are_swayed(pairs):
+        share = f"{pairs.chosen_first} of {pairs.chosen}"
+        text = f"{metric}: people chose the answer shown first {share} times"
+        yield Warned(stage=STAGE, text=text, hint="read both answers before choosing")
 
 
 def _why_raw(drawn: Drawn | Unfit) -> str:

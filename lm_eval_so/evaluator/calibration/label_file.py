@@ -6,69 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.files import cannot_read
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.codec import parse_json
-from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.text.spreadsheet import (
-    cell_text,
-    csv_rows,
-    csv_table,
-    decode_table,
-    is_same_text,
-)
+from lm_eval_so.core.text.spreadsheet import csv_rows, csv_table, decode_table
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
-from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.panel import called_tools, label_key
-from lm_eval_so.evaluator.sample_text import shown_input
-from lm_eval_so.evaluator.scoring.draws import LabelRows
-
-COLUMNS = (
-    "id",
-    "repeat",
-    "metric",
-    "input",
-    "answer",
-    "calls",
-    "expected",
-    "rubric",
-    "labels",
-    "label",
-    "annotator",
-    "note",
+from lm_eval_so.evaluator.calibration.label_cells import (
+    COLUMNS,
+    SECOND,
+    HumanLabel,
+    LabelFile,
+    cells_of,
 )
+from lm_eval_so.evaluator.metrics.judge.panel import label_key
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 _NEEDED = ("id", "label")
 _MOST_PROBLEMS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HumanLabel:
-    """Label that one person gave to one answer."""
-
-    metric: str
-    sample_id: str
-    repeat: int
-    label: str
-    annotator: str
-    note: str
-    answer: str | None
-    """The answer in the file; None if the file has none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelFile:
-    """A file of labels, read."""
-
-    name: str
-    labels: tuple[HumanLabel, ...]
-    empty: Mapping[str, int]
-    """Lines without a label, by metric id."""
-    digest: str
-    is_lossy: bool = False
-    """Whether the encoding lacks characters, which then stand as question marks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +105,10 @@ def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[An
 
 def csv_text(labels: LabelRows) -> str:
     """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
-    return csv_table(COLUMNS, (_cells(*row) for row in labels.rows()))
+    rows = [cells_of(*row) for row in labels.rows()]
+    has_pairs = any(SECOND in row for row in rows)
+    columns = [each for each in COLUMNS if has_pairs or each != SECOND]
+    return csv_table(columns, rows)
 
 
 def has_labels(path: Path) -> bool:
@@ -164,16 +121,6 @@ def has_labels(path: Path) -> bool:
         return any(str(row.get("label") or "").strip() for _, row in _rows(text, path, reading))
     except InputError:
         return True
-
-
-def answer_cell(text: str) -> str:
-    """Return a text as a cell holds it."""
-    return cell_text(writable(text))
-
-
-def is_same_answer(cell: str, answer: str, *, is_lossy: bool = False) -> bool:
-    """Return whether a cell holds an answer; see `is_same_text`."""
-    return is_same_text(cell, writable(answer), is_lossy=is_lossy)
 
 
 def _read(path: Path) -> bytes:
@@ -243,6 +190,7 @@ def _take(row: Mapping[str, Any], line: int, reading: _Reading) -> None:
             annotator=annotator,
             note=" ".join(str(row.get("note") or "").split()),
             answer=str(row["answer"]) if row.get("answer") else None,
+            answer_b=str(row["answer_b"]) if row.get("answer_b") else None,
         )
     )
 
@@ -292,18 +240,3 @@ def _repeat_of(row: Mapping[str, Any]) -> int | None:
     except ValueError:
         return None
     return int(number) if number >= 0 and number.is_integer() else None
-
-
-def _cells(metric: Metric, sample: TestSample, run: RunResult) -> dict[str, str]:
-    calls = called_tools(sample, run)
-    return {
-        "id": sample.id,
-        "repeat": str(run.repeat),
-        "metric": metric.id,
-        "input": answer_cell(shown_input(sample, run)),
-        "answer": answer_cell(run.text),
-        "calls": answer_cell("\n\n".join(f"{word}\n{text}" for word, text in calls.items())),
-        "expected": answer_cell("\n".join(sample.answers)),
-        "rubric": answer_cell(metric.guide(sample)),
-        "labels": answer_cell(", ".join(metric.labels)),
-    }

@@ -11,7 +11,9 @@ from lm_eval_so.core.records.review_page import ReviewItem, ReviewPage, ShownDat
 from lm_eval_so.core.review_page.pages import page_name, review_pages
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.evaluator.calibration.good_labels import labelling_metrics
+from lm_eval_so.evaluator.calibration.label_cells import turns_of_cell
 from lm_eval_so.evaluator.calibration.label_file import AnswerToLabel, read_answers
+from lm_eval_so.evaluator.calibration.pairs import label_names, offered_labels
 from lm_eval_so.evaluator.metrics.base import Metric
 
 
@@ -31,7 +33,7 @@ def write_label_page(config: Config, labels: Path) -> tuple[Path, ...]:
         NothingToDo: If the file has no answers.
     """
     metrics, known = labelling_metrics(config)
-    items = tuple(_item(each, metrics[each.metric]) for each in read_answers(labels, known))
+    items = tuple(_item(each, metrics[each.metric], config) for each in read_answers(labels, known))
     if not items:
         raise NothingToDo(
             f"{labels} has no answers", hint="lm-eval-so evaluate --export-labels 100"
@@ -48,19 +50,23 @@ def write_label_page(config: Config, labels: Path) -> tuple[Path, ...]:
     return write_all({labels.with_name(page_name(labels.stem, n)): text for n, text in pages})
 
 
-def _item(answer: AnswerToLabel, metric: Metric) -> ReviewItem:
+def _item(answer: AnswerToLabel, metric: Metric, config: Config) -> ReviewItem:
     cells = answer.cells
+    said = cells["answer"] + cells["answer_b"]
+    turns = turns_of_cell(cells["input"])
     return ReviewItem(
         id=answer.sample_id,
-        rev=digest_text(cells["answer"])[:16],
-        turns=(ShownTurn(role="user", text=cells["input"]),),
+        rev=digest_text(said)[:16],
+        turns=tuple(ShownTurn(role=turn.role, text=turn.text) for turn in turns),
         expected=cells["expected"] or None,
         status=answer.label,
         metric=answer.metric,
         repeat=answer.repeat,
         answer=cells["answer"],
+        answer_b=cells["answer_b"] or None,
         calls=cells["calls"] or None,
-        labels=tuple(metric.labels),
+        labels=offered_labels(metric),
+        label_names=label_names(metric, config.language),
         rubric=cells["rubric"] or None,
         annotator=cells["annotator"] or None,
         note=cells["note"] or None,

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile, is_same_answer
+from lm_eval_so.evaluator.calibration.label_cells import HumanLabel, LabelFile, labels_about
 from lm_eval_so.evaluator.judging.vote_tallies import is_judged, was_asked
 from lm_eval_so.evaluator.rows.join import JoinedRows
 from lm_eval_so.evaluator.scoring.score_sample import score_row
@@ -39,9 +39,24 @@ class Rated:
         return None if others and others[0][1] == most else label
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes of the people who gave the label by most of them, each once."""
+        said = (each.note for each in self.people if each.label == self.human)
+        return tuple(dict.fromkeys(filter(None, said)))
+
+    @property
     def judge(self) -> str | None:
         """The judge's label; None if it gave none."""
         return self.score.label if self.score.value is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A labelled answer after the judge was asked about it."""
+
+    sample: TestSample
+    run: RunResult
+    rated: Rated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +83,20 @@ class Labelled:
     """First of the labelled answers that do not count, by metric id."""
     judged_at: str = ""
 
+    @property
+    def metrics(self) -> tuple[BoundMetric, ...]:
+        """The metrics whose answers were judged."""
+        return tuple({job.bound.id: job.bound for job in self.jobs}.values())
+
     def rated_of(self, bound: BoundMetric) -> list[Rated]:
         """Return the answers of a metric, in dataset order."""
         return [self.rated[i] for i in self._own(bound)]
+
+    def judged_of(self, bound: BoundMetric) -> Iterator[Judged]:
+        """Yield the same with their questions."""
+        for i in self._own(bound):
+            job = self.jobs[i]
+            yield Judged(sample=job.sample, run=job.run, rated=self.rated[i])
 
     def asked_of(self, bound: BoundMetric) -> list[RunResult]:
         """Return the answers of a metric about which a judge was called."""
@@ -108,16 +134,16 @@ def find_labelled(
             if run is None:
                 work.skip(metric_id, "missing", sample.id)
                 continue
-            same = tuple(
-                replace(said, note=resources.redactor.redact(said.note))
-                for said in labels
-                if _is_about(said, run, file)
-            )
+            each = metrics[metric_id]
+            if each.metric.knows(sample, run):
+                work.skip(metric_id, "example", sample.id)
+                continue
+            same, why = labels_about(labels, each.metric, sample, run, file)
             if same:
-                job = _Job(bound=metrics[metric_id], sample=sample, run=run, people=same)
-                work.jobs.append(job)
+                noted = (replace(x, note=resources.redactor.redact(x.note)) for x in same)
+                work.jobs.append(_Job(bound=each, sample=sample, run=run, people=tuple(noted)))
             else:
-                work.skip(metric_id, "changed", sample.id)
+                work.skip(metric_id, why, sample.id)
     for sample_id, places in people.items():
         for metric_id, _ in places:
             work.skip(metric_id, "missing", sample_id)
@@ -156,10 +182,6 @@ def _by_sample(file: LabelFile) -> dict[str, dict[_Place, list[HumanLabel]]]:
         place = (said.metric, said.repeat)
         people.setdefault(said.sample_id, {}).setdefault(place, []).append(said)
     return people
-
-
-def _is_about(said: HumanLabel, run: RunResult, file: LabelFile) -> bool:
-    return said.answer is None or is_same_answer(said.answer, run.text, is_lossy=file.is_lossy)
 
 
 def _until(jobs: Iterator[tuple[int, _Job]], resources: Resources) -> Iterator[tuple[int, _Job]]:

@@ -57,8 +57,8 @@ def drawn_from(
     if report is None:
         return Unfit("there is no report of the run")
     summary, health = report.metrics.get(bound.id), report.judges.get(bound.id)
-    if summary is None or health is None:
-        return Unfit(f"the report has no {bound.id}")
+    if summary is None or health is None or not health.labels:
+        return Unfit(f"the report has no labels of {bound.id}")
     if summary.fingerprint != bound.fingerprint:
         return Unfit("the report is of another judge or rubric")
     rows = report.samples
@@ -151,8 +151,15 @@ def _totals(
     drawn: Drawn, worth: Mapping[str, float], cuts: Sequence[float]
 ) -> Counter[tuple[bool, ...]]:
     """Count the answers of the run of each kind, without those that no judge was asked about."""
-    totals = Counter(_kind(value, cuts) for value in drawn.scores if value is not None)
-    asked = sum(n for label, n in drawn.labels.items() if label in worth)
+    asked = {label: n for label, n in drawn.labels.items() if label in worth}
+    values = [value for value in drawn.scores if value is not None]
+    totals: Counter[tuple[bool, ...]] = Counter()
+    if {*values} <= {*worth.values()}:
+        for label, n in asked.items():
+            totals[_kind(worth[label], cuts)] += n
+        return totals
+    # a step weighted by probabilities lies between two labels
+    totals.update(_kind(value, cuts) for value in values)
     # an empty answer has the lowest label without asking, and is never exported
-    totals[_kind(min(worth.values()), cuts)] -= totals.total() - asked
+    totals[_kind(min(worth.values()), cuts)] -= totals.total() - sum(asked.values())
     return totals

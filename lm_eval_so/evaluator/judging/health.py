@@ -114,6 +114,7 @@ class JudgeTally:
         fingerprint: str,
         calibration: Calibration | None = None,
         *,
+        verdicts: str | None = None,
         judged: Sequence[str | None] = (),
     ) -> JudgeHealth:
         """Return the figures and the state of the judge.
@@ -121,9 +122,10 @@ class JudgeTally:
         Args:
             fingerprint: Digest of the metric's definition.
             calibration: Comparison of the judge with people; None if none exists.
+            verdicts: Digest that the calibration must be of; default: the fingerprint.
             judged: The models that wrote the answers.
         """
-        known = calibration_state(calibration, fingerprint, self._labels)
+        known = calibration_state(calibration, verdicts or fingerprint, self._labels)
         drift = drift_why(calibration, known, models=self._deciding, labels=self._labels)
         why = (*self._why(), *calibration_why(known), *drift)
         models = {model for model in (*self._models, *self._configured) if model}

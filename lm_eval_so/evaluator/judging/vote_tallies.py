@@ -156,9 +156,9 @@ class PairTally:
 
 def _decided(score: Score, votes: Sequence[JudgeVote]) -> Hashable:
     """Return the panel's verdict; if questions have labels of their own, that of most judges."""
-    if score.label is not None:
-        return score.label
     said = Counter(vote.label for vote in votes if vote.code is None and vote.label is not None)
+    if score.label in said:
+        return score.label
     if not said:
         return score.value
     word, most = said.most_common(1)[0]

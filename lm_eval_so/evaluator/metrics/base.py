@@ -243,6 +243,13 @@ class Metric:
         """
         return None
 
+    def rival(self, sample: TestSample, run: RunResult) -> str | None:
+        """Return the other answer that this one is compared with; None if it is judged by itself."""
+
+    def knows(self, sample: TestSample, run: RunResult) -> bool:  # noqa: ARG002
+        """Return whether the judge is told the right verdict on an answer, as by an example."""
+        return False
+
     def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - for subclasses
         """Return the criteria of the judge, or of a person in its place; "" for a rule."""
         return ""

@@ -151,13 +151,13 @@ class LabelRows:
 
     def open(self, bound: Sequence[BoundMetric]) -> None:
         """Begin with these metrics; those that judge by labels get rows."""
-        self._metrics = {each.id: each.metric for each in bound if each.metric.labels}
+        self._metrics = {each.id: each.metric for each in bound if each.has_labels}
 
     def add(self, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
         """Consider a row for each metric whose judge was asked about it."""
         for score in scores:
             stratum = _stratum(score) if score.metric in self._metrics else None
-            if stratum is None:
+            if stratum is None or self._metrics[score.metric].knows(sample, run):
                 continue
             drawn = u64("labels", self._seed, score.metric, sample.id, run.repeat)
             draw = self._draws.setdefault((score.metric, stratum), _Draw(self._most))
@@ -196,6 +196,6 @@ def _stratum(score: Score) -> _Stratum | None:
         return None
     if score.status is ScoreStatus.UNSCORED:
         return None if score.code == "judge_budget" else "unscored"
-    if score.status is not ScoreStatus.SCORED or score.value is None:
+    if score.status is not ScoreStatus.SCORED or score.value is None or score.label is None:
         return None
     return "good" if score.value >= GOOD else "bad"

@@ -51,10 +51,12 @@ def make_report(
     own_code = dict.fromkeys(resources.redactor.redact(c.what) for c in find_own_code(config))
     experiment = replace(experiment, own_code=tuple(own_code))
     lead = next(iter(gathered.gating or tuple(summaries)), None)
+    verdicts = {bound.id: bound.verdict_fingerprint for bound in gathered.bound}
     judges = {
         metric_id: judge.health(
             summaries[metric_id].fingerprint,
             calibrations.get(metric_id),
+            verdicts=verdicts[metric_id],
             judged=(experiment.backend.model, *experiment.backend.models_answered),
         )
         for metric_id, judge in gathered.judges.items()

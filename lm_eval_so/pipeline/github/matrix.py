@@ -17,7 +17,7 @@ from lm_eval_so.pipeline.github.step_outputs import write_last
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.answers import ask_shard
 from lm_eval_so.pipeline.measure.plan import AskedPart, Plan
-from lm_eval_so.runner.run import Shard
+from lm_eval_so.runner.run import Shard, share_problems
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE
 
 
@@ -67,7 +67,7 @@ def matrix_problems(config: Config, around: Surroundings) -> Iterator[Problem]:
 
 
 def stop_problems(config: Config, part: AskedPart) -> Iterator[Problem]:
-    """Find a gate that asks in rounds, which jobs that know nothing of each other cannot.
+    """Find what jobs that know nothing of each other cannot: ask in rounds, or share too small a limit.
 
     Args:
         config: The config, by whose gate it is decided.
@@ -77,6 +77,7 @@ def stop_problems(config: Config, part: AskedPart) -> Iterator[Problem]:
         what = "gate.stop asks in rounds, and the jobs of shards know nothing of each other"
         hint = "write stop: never, or ask without shards"
         yield Problem(what=what, where=config.where("gate", "stop"), hint=hint)
+    yield from share_problems(config, part.shard)
 
 
 async def ask_and_tell(config: Config, resources: Resources, plan: Plan) -> None:

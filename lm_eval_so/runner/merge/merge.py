@@ -15,6 +15,14 @@ from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.run import DatasetRef, RunInfo, RunResult
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, UsageError, Where
+from lm_eval_so.runner.merge.parts import (
+    Part,
+    add_workers_rows,
+    read_parts,
+    rows_of,
+    unlike,
+    wrong_totals,
+)
 from lm_eval_so.runner.merge.row_index import (
     Chosen,
     Found,
@@ -25,23 +33,15 @@ from lm_eval_so.runner.merge.row_index import (
 )
 from lm_eval_so.runner.plan.selection import Shard
 from lm_eval_so.runner.store.fingerprint import differences
-from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE, RunDir, read_info, read_rows
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RunDir, read_info, read_rows
 from lm_eval_so.runner.store.totals import Tally
+
+__all__ = ["Part", "merge", "merged_folder", "read_parts", "unlike"]
 
 _LABEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 STAGE = "merge"
 _MOST_PROBLEMS = 50
 _MOST_NAMED = 10
-_WHOLE = "1/1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One folder that goes into a whole run."""
-
-    folder: Path
-    info: RunInfo
-    shard: Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,30 +61,6 @@ class Missing:
         if self.planned is None:
             return f"{what} is missing"
         return f"{text} (without {shortened(self.names)})" if self.names else text
-
-
-def read_parts(folders: Sequence[Path]) -> list[Part]:
-    """Read the heads of the parts, each folder once, by shard, then by when they began.
-
-    Raises:
-        InputError: If folders hold no run, or another one; lists them all.
-    """
-    parts, problems = list[Part](), list[Problem]()
-    for folder in {folder.resolve(): folder for folder in folders}.values():
-        try:
-            info = read_info(folder)
-        except RecordError as error:
-            problems += error.problems
-            continue
-        if info is None:
-            where, hint = Where(file=str(folder / INFO_FILE)), "give folders that run has written"
-            problems.append(Problem(what=f"no run at {folder}", where=where, hint=hint))
-            continue
-        parts.append(Part(folder=folder, info=info, shard=Shard.parse(info.shard or _WHOLE)))
-    problems += (problem for part in parts[1:] for problem in _unlike(parts[0], part))
-    if problems:
-        raise RecordError.of(problems)
-    return sorted(parts, key=lambda part: (part.shard.number, part.info.started_at))
 
 
 def find_dataset(parts: Sequence[Part]) -> Dataset | None:
@@ -160,6 +136,7 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
         notes=tuple(dict.fromkeys(text for info in infos for text in info.notes)),
         limits=(),
         shard=None,
+        share={},
         stopped=stopped if missing else None,
         versions=_versions(infos),
         started_at=min(info.started_at for info in infos),
@@ -177,27 +154,6 @@ def shortened(items: Sequence[object], between: str = ", ") -> str:
     more = len(items) - _MOST_NAMED
     text = between.join(map(str, items[:_MOST_NAMED]))
     return f"{text} and {more:,} more" if more > 0 else text
-
-
-def unlike(one: RunInfo, two: RunInfo) -> list[str]:
-    """Return what keeps two runs from being parts of one, in words."""
-    found = list(differences(one, replace(two, shard=one.shard)))
-    if one.dataset.digest != two.dataset.digest:
-        found.append(f"another dataset: digest {one.dataset.digest[:8]} → {two.dataset.digest[:8]}")
-    if one.repeats != two.repeats:
-        found.append(f"repeats {one.repeats} → {two.repeats}")
-    return found
-
-
-def _unlike(first: Part, other: Part) -> Iterator[Problem]:
-    """Say why two folders cannot be parts of one run."""
-    found = unlike(first.info, other.info)
-    if first.shard.count != other.shard.count:
-        found.append(f"shards of {first.shard.count} → of {other.shard.count}")
-    if found:
-        what = f"{other.folder} is no part of the same run as {first.folder} ({', '.join(found)})"
-        hint = "merge shards that were asked with one config and one dataset"
-        yield Problem(what=what, where=Where(file=str(other.folder / INFO_FILE)), hint=hint)
 
 
 def _has_digest(file: Path, ref: DatasetRef) -> bool:
@@ -220,6 +176,7 @@ def merge(
     *,
     out: Path | None = None,
     allow_partial: bool = False,
+    recount: bool = False,
     listener: Listener = ignore,
 ) -> RunInfo:
     """Put parts of a run together, as if one machine had asked all.
@@ -232,16 +189,19 @@ def merge(
         folders: Folders of shards of one run, or of several tries of one.
         out: Folder of the whole run; default: `merged_folder`.
         allow_partial: Write the rows that are there although others are missing; `run.json` says so.
+        recount: Count the rows of each part again, too, and refuse one whose `run.json` tells otherwise.
         listener: Gets notices and warnings.
 
     Raises:
-        InputError: If the folders are no parts of one run, or hold different answers to one
-            question, or `out` cannot be written to.
+        InputError: If the folders are no parts of one run, hold different answers to one question,
+            or, with `recount`, other rows than they say; or if `out` cannot be written to.
         CannotMeasure: If rows are missing; names them.
     """
+    for text in add_workers_rows(folders):
+        listener(Noticed(stage=STAGE, text=text))
     parts = read_parts(folders)
     out = out or merged_folder(folders)
-    if any(out.resolve() == part.folder.resolve() for part in parts):
+    if len(parts) > 1 and any(out.resolve() == part.folder.resolve() for part in parts):
         hint = "choose another folder with -o"
         raise UsageError(f"{out} is one of the parts that are to be merged", hint=hint)
     dataset = find_dataset(parts)
@@ -251,11 +211,13 @@ def merge(
         listener(Noticed(stage=STAGE, text=text))
     with RowIndex.open() as index:
         for number, part in enumerate(parts):
-            index.add(number, ((at, row) for _, at, row in _rows(part)))
+            index.add(number, ((at, row) for _, at, row in rows_of(part)))
         index.ready()
+        if recount:
+            _recount(parts, index)
         chosen, missing = _choose(index, parts, dataset)
         if chosen.problems:
-            raise RecordError.of(chosen.problems[:_MOST_PROBLEMS])
+            raise RecordError.of(chosen.problems)
         if missing and not allow_partial:
             raise _incomplete(missing)
         with closing(RunDir.open(out)) as run_dir:
@@ -285,9 +247,14 @@ def merged_folder(folders: Sequence[Path]) -> Path:
     return part.folder.parent / label
 
 
-def _rows(part: Part) -> Iterator[tuple[int, int, RunResult]]:
-    shard = f" --shard {part.info.shard}" if part.info.shard else ""
-    return read_rows(part.folder, part.info.fingerprint, again=f"lm-eval-so run{shard}")
+def _recount(parts: Sequence[Part], index: RowIndex) -> None:
+    wrong = [
+        problem
+        for number, part in enumerate(parts)
+        for problem in wrong_totals(part, index.last_rows(number))
+    ]
+    if wrong:
+        raise RecordError.of(wrong)
 
 
 def _choose(
@@ -298,17 +265,20 @@ def _choose(
     count = parts[0].shard.count
     there = dict.fromkeys(range(1, count + 1), 0)
     absent: dict[int, list[str]] = {number: [] for number in there}
-    for sample_id, repeat, given in _wanted(index, dataset, info.repeats):
+    given = {part.shard.number for part in parts}
+    for sample_id, repeat, asked in _wanted(index, dataset, info.repeats):
         shard = Shard.of(sample_id, count)
-        rows = index.find(sample_id, repeat, given)
+        rows = index.find(sample_id, repeat, asked)
         row = choose(rows)
         if row is None:
-            name = f"{sample_id}, repeat {repeat}" if info.repeats > 1 else sample_id
-            absent[shard.number].append(name)
+            names = absent[shard.number]
+            if shard.number in given or not names:  # of a part that is not there one says enough
+                name = f"{sample_id}, repeat {repeat}" if info.repeats > 1 else sample_id
+                names.append(name)
             continue
         there[shard.number] += 1
         chosen.add(sample_id, repeat, row)
-        if clash := disagreeing(rows):
+        if len(chosen.problems) < _MOST_PROBLEMS and (clash := disagreeing(rows)):
             chosen.problems.append(_two_answers(sample_id, repeat, clash, parts))
     return chosen, missing_parts(parts, there, absent if dataset is not None else None)
 

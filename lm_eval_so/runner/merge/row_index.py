@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from lm_eval_so.core.files import cannot_read, cannot_write, replacing
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.errors import Problem, RecordError, Where
 from lm_eval_so.runner.plan.jobs import row_key
@@ -25,6 +25,7 @@ CREATE TABLE rows (sample_id TEXT, repeat INTEGER, sample_hash TEXT, part INTEGE
 _FIND = (
     "SELECT part, at, is_final, answer, sample_hash FROM rows WHERE sample_id = ? AND repeat = ?"
 )
+_LAST = "SELECT max(at) AS last FROM rows WHERE part = ? GROUP BY sample_id, repeat, sample_hash ORDER BY last"
 # rowid grows with part and place, so this is their order
 _KEYS = "SELECT sample_id, repeat FROM rows GROUP BY sample_id, repeat ORDER BY min(rowid)"
 
@@ -75,9 +76,7 @@ class Chosen:
             sources = [_open(folder / RESULTS_FILE, stack) for folder in folders]
             for key, number, offset in zip(self.keys, self.parts, self.offsets, strict=True):
                 source = sources[number]
-                source.seek(offset)
-                line = source.readline()
-                row = loads(line, RunResult, where=Where(file=source.name))
+                row, line = read_line(source, offset)
                 if row_key(row.sample_id, row.sample_hash, row.repeat) != key:
                     hint = "merge again when nobody writes to it"
                     raise RecordError(f"{source.name} changed while it was merged", hint=hint)
@@ -129,6 +128,10 @@ class RowIndex:
         """Yield every (sample id, repeat) once, by part, then by place in the file."""
         yield from self._database.execute(_KEYS)
 
+    def last_rows(self, part: int) -> Iterator[int]:
+        """Yield the byte offset of the last row of each question of a part, in the order of its file."""
+        yield from (at for (at,) in self._database.execute(_LAST, (part,)))
+
     def find(self, sample_id: str, repeat: int, sample_hash: str | None = None) -> list[Found]:
         """Return the last row of each part that has one, in the order of the parts.
 
@@ -172,6 +175,17 @@ def answer_digest(row: RunResult) -> str:
             "turns": [[turn.user, turn.text] for turn in row.turns],
         }
     )
+
+
+def read_line(file: BinaryIO, offset: int) -> tuple[RunResult, bytes]:
+    """Read the row at a byte offset of an open file, and its line.
+
+    Raises:
+        RecordError: If no row is there any more.
+    """
+    file.seek(offset)
+    line = file.readline()
+    return load_row(line) or loads(line, RunResult, where=Where(file=file.name)), line
 
 
 def _open(path: Path, stack: ExitStack) -> BinaryIO:

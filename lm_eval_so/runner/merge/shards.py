@@ -8,7 +8,6 @@ from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import make_backend, section_path
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, TooManyErrors, Where
 from lm_eval_so.runner.finish import MOST_FAILURES
@@ -21,7 +20,8 @@ from lm_eval_so.runner.store.for_verdict import (
     is_recent,
     why_other_checkout,
 )
-from lm_eval_so.runner.store.run_dir import INFO_FILE, RunDir
+from lm_eval_so.runner.store.run_dir import INFO_FILE, RunDir, read_rows
+from lm_eval_so.runner.store.totals import Tally
 
 _SAME = "give the jobs of the shards and this one the same commit, config and inputs"
 _ALL_AGAIN = "run all jobs of the workflow again: what answers may have changed since"
@@ -74,7 +74,12 @@ def take_shards(
     info = replace(info, checkout=verdict.checkout, stopped=stopped)
     with closing(RunDir.open(out)) as run_dir:
         run_dir.write_info(info)
-    _refuse_failures(info)
+    tally = Tally()
+    for _, _, row in read_rows(out, info.fingerprint):
+        tally.add(row)
+    # as if all had been asked here: judges may spend what is left
+    resources.budget.add(tally.spent_usd, requests=tally.attempts, by=str(out.absolute()))
+    _refuse_failures(tally)
     if not is_recent(out, start):
         raise CannotMeasure("the shards have no answer of the last hour", hint=_ALL_AGAIN)
     return info
@@ -106,10 +111,8 @@ def _may_lack_rows(parts: Sequence[Part]) -> bool:
     return any(part.info.spent for part in parts)
 
 
-def _refuse_failures(info: RunInfo) -> None:
-    lost = {status: n for status, n in info.counts.items() if not RunStatus(status).is_final}
-    rows, failures = sum(info.counts.values()), sum(lost.values())
-    if failures > MOST_FAILURES * rows:
-        told = ", ".join(f"{status} {n:,}" for status, n in lost.items())
-        what = f"could not measure: {failures:,} of {rows:,} rows have no answer ({told})"
-        raise TooManyErrors(what, hint="the logs of the shards' jobs say why")
+def _refuse_failures(tally: Tally) -> None:
+    if tally.failures > MOST_FAILURES * tally.rows:
+        told = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
+        hint = "the logs of the shards' jobs say why"
+        raise TooManyErrors(f"could not measure: {told}", hint=hint)

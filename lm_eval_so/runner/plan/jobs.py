@@ -1,5 +1,6 @@
 """The rows to ask: samples × repeats in dataset order, checked, without those that are done."""
 
+import itertools
 import re
 import secrets
 from array import array
@@ -63,7 +64,7 @@ class Plan:
     samples: Iterable[TestSample]
     settings: RequestSettings
     keys: Sequence[int]
-    """Key of every row in dataset order, `LEFT_OUT` for those that the backend skips."""
+    """Key of every row in dataset order, `LEFT_OUT` for those of other shards, and those that the backend skips."""
     simulates: bool
     """Whether a sample has a simulated user."""
 
@@ -99,8 +100,18 @@ def plan_rows(
     settings: RequestSettings,
     *,
     skips: Callable[[str, str, int], bool],
+    has: Callable[[str], bool] | None = None,
 ) -> Plan:
     """Check every sample and return the rows.
+
+    Those of other shards are checked, too: what a run is, and whether it can be asked, is the same
+    for all of them.
+
+    Args:
+        samples: Samples of the whole dataset.
+        settings: Settings of their requests.
+        skips: Test whether the backend leaves a row out, by sample id, digest and repeat.
+        has: Test whether a sample belongs to the shard, by its id; None for the whole.
 
     Raises:
         DatasetError: If samples cannot be asked; names them all.
@@ -113,6 +124,9 @@ def plan_rows(
     )
     for sample in samples:
         checks.look(sample)
+        if has is not None and not has(sample.id):
+            keys.extend(itertools.repeat(LEFT_OUT, settings.repeats))
+            continue
         given = sample_hash(sample)
         keys.extend(
             LEFT_OUT if skips(sample.id, given, repeat) else row_key(sample.id, given, repeat)

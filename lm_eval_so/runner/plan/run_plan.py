@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -12,6 +13,7 @@ from lm_eval_so.core.asking.open import cache_path, key_maker
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.runner.plan.jobs import Job
 from lm_eval_so.runner.plan.selection import backend_section
@@ -25,6 +27,8 @@ class RunPlan:
     """Folder of its files."""
     planned: int
     """Rows that the run should have."""
+    share: str | None
+    """Share of a shard of the limits of the whole run, in words; null without such limits, and for the whole."""
     done: int
     """Rows that are there from an earlier run."""
     cached: int
@@ -43,6 +47,13 @@ class RunPlan:
     """US dollars if every answer took all the tokens that it may."""
     first_request: Mapping[str, JsonValue] | None
     """The first request that would be sent, without secrets; null if there is none."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the plan as commands show it: only that of a shard tells a share."""
+        facts = to_json(self)
+        if self.share is None:
+            del facts["share"]
+        return facts
 
 
 @dataclass(slots=True)

@@ -1,77 +1,43 @@
 """The selection of a run: its samples, its folder and its options."""
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
-from lm_eval_so.core.records.run import DatasetRef
+from lm_eval_so.core.records.run import DatasetRef, LimitShare
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.pasted import command_line
-from lm_eval_so.errors import ConfigError, NothingToDo, UsageError
+from lm_eval_so.errors import ConfigError, NothingToDo
 from lm_eval_so.runner.plan.jobs import LEFT_OUT
+from lm_eval_so.runner.plan.shard import (
+    Shard,
+    as_shard,
+    limit_shares,
+    share_problems,
+    share_text,
+    tell_share,
+)
 
-_TEXT = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
+if TYPE_CHECKING:
+    from lm_eval_so.runner.live_executor import Engine
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """One of `count` parts of a dataset, from 1.
-
-    A sample's id alone decides where it belongs, so a sample that is added or gone moves no other.
-    """
-
-    number: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "2/3".
-
-        Raises:
-            UsageError: If the text is no such part.
-        """
-        found = _TEXT.fullmatch(text.strip())
-        if found is not None and int(found[1]) <= int(found[2]):
-            return cls(number=int(found[1]), count=int(found[2]))
-        hint = "write I/N with 1 ≤ I ≤ N, as in --shard 2/3"
-        raise UsageError(f'"{text}" is no shard', hint=hint)
-
-    @classmethod
-    def of(cls, sample_id: str, count: int) -> Self:
-        """Return the shard of a sample: SHA-256 of its id in UTF-8, as one number, mod `count`."""
-        data = sample_id.encode("utf-8", "surrogatepass")
-        place = int.from_bytes(hashlib.sha256(data).digest(), "big") % count
-        return cls(number=place + 1, count=count)
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
-
-    @property
-    def suffix(self) -> str:
-        """Ending of its folder's name: "-2of3"."""
-        return f"-{self.number}of{self.count}"
-
-    def has(self, sample_id: str) -> bool:
-        """Return whether a sample belongs to it."""
-        return type(self).of(sample_id, self.count) == self
-
-
-@dataclass(frozen=True, slots=True)
-class ShardSamples:
-    """The samples of a dataset that belong to a shard, in its order; to be read as often as needed."""
-
-    samples: Iterable[TestSample]
-    shard: Shard
-
-    def __iter__(self) -> Iterator[TestSample]:
-        return (sample for sample in self.samples if self.shard.has(sample.id))
-
+__all__ = [
+    "AS_CONFIGURED",
+    "FurtherAnswers",
+    "RunOptions",
+    "Selection",
+    "Shard",
+    "backend_section",
+    "run_folder",
+    "select",
+    "share_problems",
+    "share_text",
+    "tell_share",
+]
 
 _MOST_HELD = 2**22
 """Bytes of a dataset whose samples are held while a run asks them; in memory they take six times as many."""
@@ -96,6 +62,8 @@ class RunOptions:
     """Config that the run belongs to, where it asks only the first of its repeats."""
     goes_on: bool = False
     """Whether this process has begun the run, so that it only goes on and is not resumed."""
+    engine: "Engine | None" = None
+    """Asks in the place of this process."""
 
     def folder(self, config: Config) -> Path:
         """Return the folder of the run."""
@@ -116,10 +84,14 @@ class Selection:
 
     dataset: DatasetRef
     samples: Iterable[TestSample]
-    """Samples of the shard in dataset order, readable any number of times."""
+    """Samples of the whole dataset in its order, readable any number of times."""
     folder: Path
     """Folder of the run's files."""
     shard: Shard | None
+    within: Config
+    """Config to ask by: that of the whole run, with the shard's shares in the place of its limits."""
+    share: Mapping[str, LimitShare] = field(default_factory=dict)
+    """Shares of the shard of the limits of the whole run."""
     size: int = 0
     """Bytes of the dataset's file."""
     of: Config | None = None
@@ -170,7 +142,7 @@ def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
     """Read the dataset and choose the samples and the folder of a run.
 
     Raises:
-        InputError: If the dataset cannot be used.
+        InputError: If the dataset cannot be used, or a limit does not suffice for all shards.
     """
     told = config.dataset
     dataset = load_dataset(
@@ -178,9 +150,11 @@ def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
     )
     return Selection(
         dataset=dataset.ref,
-        samples=ShardSamples(dataset, options.shard) if options.shard else dataset,
+        samples=dataset,
         folder=options.folder(config),
         shard=options.shard,
+        share=limit_shares(config.run, options.shard),
+        within=as_shard(config, options.shard),
         size=dataset.size,
         of=options.of,
     )

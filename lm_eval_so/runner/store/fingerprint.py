@@ -59,7 +59,9 @@ def new_run(
         NothingToDo: If the backend leaves all rows out.
     """
     skips = only.skips(backend.skips) if only else backend.skips
-    plan = plan_rows(selection.read(), request_settings(config, backend), skips=skips)
+    has = selection.shard.has if selection.shard else None
+    settings = request_settings(config, backend)
+    plan = plan_rows(selection.read(), settings, skips=skips, has=has)
     found = head(config, backend, selection, plan, resources)
     whole = only.of if only is not None else selection.of
     if whole is not None:  # another number of repeats, and still the same run
@@ -107,6 +109,7 @@ def head(
         tool_choice=as_written(config.tool_choice, written("tool_choice")),
         simulator=redactor.redact_json(played),
         shard=str(selection.shard) if selection.shard else None,
+        share=selection.share,
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
@@ -192,6 +195,28 @@ def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
     if not found and old.fingerprint != new.fingerprint:
         found = ["what a variable of the config holds"]
     return tuple(found) or ("how the chatbot is reached",)
+
+
+def unlike_here(
+    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources, *, simulates: bool
+) -> tuple[str, ...]:
+    """Return the differences between a run and what this machine would ask for it.
+
+    Args:
+        info: Head of the run.
+        config: The config, as it is here.
+        backend: The chatbot, as it is here.
+        resources: Redactor.
+        simulates: Whether a sample of the run has a simulated user.
+    """
+    played = simulator_settings(config) if simulates else {}
+    own = replace(
+        info,
+        fingerprint=_fingerprint(config, backend, played),
+        reach=reach_digest(backend),
+        backend=_backend_info(config, backend, resources.redactor),
+    )
+    return differences(info, own)
 
 
 def _tools(info: RunInfo) -> tuple[object, ...]:

@@ -63,14 +63,15 @@ for (const { digest, key, entry } of kept()) {
 }
 const madeOf = (x) => state.made[keyOf(x)];
 function labelOf(x, label, annotator) {
-  return { id: x.id, repeat: x.repeat, metric: x.metric, answer: x.answer, rev: x.rev, label, annotator };
+  return { id: x.id, repeat: x.repeat, metric: x.metric, answer: x.answer, answer_b: x.answer_b, rev: x.rev, label, annotator };
 }
 
 let at = 0, editing = false, rejecting = false, flaggedOnly = false;
 const past = [], drafts = bare();
 const shown = () => (flaggedOnly ? items.filter((x) => x.flags.length) : items);
 const item = () => shown()[at];
-const said = (d) => d.label ?? t[`done_${d.decision}`] + (d.reason ? `: ${t[`reason_${d.reason}`]}` : "");
+const nameOf = (x, label) => x?.label_names?.[x.labels.indexOf(label)] ?? label;
+const said = (d, x) => (d.label !== undefined ? nameOf(x, d.label) : undefined) ?? t[`done_${d.decision}`] + (d.reason ? `: ${t[`reason_${d.reason}`]}` : "");
 const look = (d) => (!d ? ["none", "mute"] : d.label ? ["accept", "mute"] : [d.decision, d.decision === "reject" ? "bad" : "pass"]);
 const asked = (x) => madeOf(x)?.question ?? x.turns.at(-1).text;
 const progress = () => ({ n: items.filter(madeOf).length, of: items.length });
@@ -92,7 +93,7 @@ function decide(decision) {
   const after = shown().findIndex((one, i) => i > at && !madeOf(one));
   const any = after < 0 ? shown().findIndex((one) => !madeOf(one)) : after;
   go(any < 0 ? at : any);
-  tell(`${said(madeOf(x))} ${fill(t.progress, progress())}`);
+  tell(`${said(madeOf(x), x)} ${fill(t.progress, progress())}`);
   if (items.every(madeOf)) notify(t.all_decided, [t.save, save]);
 }
 function undo() {
@@ -162,7 +163,8 @@ function panel(x) {
     row(t.must_say, field("must_say", must.join("\n"), x, lang), el("p", { class: "hint" }, t.one_a_line));
   } else {
     const phrases = (name, all) => all && row(name, ...(all.length ? all.map((one) => el("span", { class: "phrase", lang }, one)) : [el("span", { class: "hint" }, t.nothing)]));
-    if (labelling) row(t.answer, text(x.answer));
+    if (labelling) row(x.answer_b === undefined ? t.answer : t.answer_a, text(x.answer));
+    if (x.answer_b !== undefined) row(t.answer_b, text(x.answer_b));
     if (x.calls) row(t.calls, text(x.calls));
     if (x.goal) row(t.goal, text(x.goal));
     if (x.facts) row(t.facts, text(x.facts.join("\n")));
@@ -180,7 +182,7 @@ function panel(x) {
   return [
     el("p", { class: "meta" }, el("span", {}, fill(t.item, { n: at + 1, of: shown().length })), el("span", {}, labelling ? x.metric : t[`type_${x.type}`] ?? x.type), el("code", {}, x.id),
       x.repeat ? el("span", {}, fill(t.repeat, { n: x.repeat + 1 })) : undefined,
-      d ? el("span", { class: `done ${look(d)[1]}` }, icon(look(d)[0]), said(d)) : undefined),
+      d ? el("span", { class: `done ${look(d)[1]}` }, icon(look(d)[0]), said(d, x)) : undefined),
     ...x.turns.slice(0, -1).map((turn) => el("p", { class: "turns", lang }, el("b", { lang: document.documentElement.lang }, t[`role_${turn.role}`] ?? turn.role), " ", turn.text)),
     el("h2", { tabindex: "-1", lang, class: heading.length > 120 ? "long" : undefined }, heading),
     x.flags.length ? el("ul", { class: "flags" }, ...x.flags.map((flag) => el("li", {}, icon("flag"), el("span", {}, flag.text)))) : "", rows,
@@ -200,7 +202,7 @@ function actions() {
   if (editing) return [button("Control+Enter", t.keep, saveEdit, { class: "btn go" }), button("Escape", t.cancel, leave)];
   if (rejecting) return [el("p", {}, t.why), ...REASONS.map((reason, i) => button(String(i + 1), t[`reason_${reason}`], () => decide({ decision: "reject", reason }), { class: "btn why" })), button("Escape", t.cancel, leave)];
   const walk = [button("u", t.undo, undo), button("k", t.previous, () => go(at - 1), { class: "btn gap" }), button("j", t.next, () => go(at + 1))];
-  if (labelling) return [...keyed(item().labels).map(([key, label]) => button(key, label, () => decide({ label }), { "aria-pressed": String(madeOf(item())?.label === label) })), ...walk];
+  if (labelling) return [...keyed(item().labels).map(([key, label]) => button(key, nameOf(item(), label), () => decide({ label }), { "aria-pressed": String(madeOf(item())?.label === label) })), ...walk];
   const change = item().type === "scenario" ? [] : [button("e", t.edit, edit)];
   return [button("a", t.accept, () => decide({ decision: "accept" }), { class: "btn go" }), ...change, button("r", t.reject, reject), ...walk];
 }
@@ -209,7 +211,7 @@ const rows = new Map();
 function mark(x) {
   const [name, tone] = look(madeOf(x)), row = rows.get(keyOf(x));
   row?.replaceChildren(el("span", { class: tone }, icon(name)), el("span", {}, el("span", { class: "asked", lang: langOf(x) }, asked(x)),
-    el("small", {}, (labelling ? x.metric : t[`type_${x.type}`] ?? x.type) + (x.flags.length ? ` · ${t.flagged}` : ""), el("span", { class: "vh" }, madeOf(x) ? `, ${said(madeOf(x))}` : ""))));
+    el("small", {}, (labelling ? x.metric : t[`type_${x.type}`] ?? x.type) + (x.flags.length ? ` · ${t.flagged}` : ""), el("span", { class: "vh" }, madeOf(x) ? `, ${said(madeOf(x), x)}` : ""))));
 }
 function list() {
   rows.clear();

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import regex
 from pydantic import JsonValue
@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import Check, TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import keyword_finder
-from lm_eval_so.core.words import Wording, joined, say_in_each
+from lm_eval_so.core.words import Wording, joined, say, say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.judge.conversation import (
@@ -29,6 +29,9 @@ __all__ = ["Goal"]
 
 _TIMEOUT_S = 1.0
 _LABELS = Labels(values={"yes": 1.0, "no": 0.0})
+_REACHED, _MISSED = "reached", "missed"
+_OF_ALL = {_REACHED: 1.0, _MISSED: 0.0}
+"""Labels of a conversation as a whole, which people can give, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +83,29 @@ class Goal(JudgedMetric):
 
         mode: Literal["all", "share"] = "all"
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.labels = _OF_ALL if self.params.mode == "all" else {}
+
     def applies(self, sample: TestSample) -> bool:
         """Return whether the scenario has entries."""
         return bool(_entries(sample))
+
+    def guide(self, sample: TestSample) -> str:
+        """Return what the user wants and the conditions, for a person in the judge's place."""
+        language, user = self.env.language, sample.scenario and sample.scenario.simulated_user
+        told = [say("labels.goal_guide", language)]
+        if user:
+            told.append(say("labels.goal_user", language, {"goal": user.goal}))
+        for key, is_wanted in (("success", True), ("must_not", False)):
+            found = [
+                f"- {say(f'labels.if_{each.check.type}', language, {'text': each.check.text})}"
+                for each in _entries(sample)
+                if each.is_wanted is is_wanted
+            ]
+            if found:
+                told.append("\n".join([say(f"labels.goal_{key}", language), *found]))
+        return "\n\n".join(told)
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find patterns that do not compile, and conditions for a judge where there is none."""
@@ -153,7 +176,12 @@ class Goal(JudgedMetric):
             is_share = self.params_for(sample).mode == "share"
             value = kept / len(entries) if is_share else float(kept == len(entries))
             score = self.make_score(
-                sample, value=value, reason=self._why(entries), details=details, votes=votes
+                sample,
+                value=value,
+                label=None if is_share else _REACHED if value else _MISSED,
+                reason=self._why(entries),
+                details=details,
+                votes=votes,
             )
         return replace(score, cost_usd=cost_of(votes))
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
@@ -22,6 +23,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     is_empty,
     shown_material,
 )
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["LLMJudge"]
 
@@ -95,6 +97,13 @@ class LLMJudge(JudgedMetric):
     def guide(self, sample: TestSample) -> str:
         """Return the rubric."""
         return self.rubric_for(sample)
+
+    def knows(self, sample: TestSample, run: RunResult) -> bool:
+        """Return whether an example is about this question, or is this answer to whatever question."""
+        if not self.params.examples:
+            return False
+        asked, said = basic(shown_input(sample, run)), basic(run.text)
+        return any(asked == basic(x.input) or said == basic(x.answer) for x in self.params.examples)
 
     def decided(self, sample: TestSample, run: RunResult) -> Score | None:
         """Return the lowest label of an answer without content."""

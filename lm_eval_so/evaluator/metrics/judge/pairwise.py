@@ -1,14 +1,16 @@
 """`pairwise`: a model compares the answer with the baseline's."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
@@ -33,7 +35,7 @@ __all__ = ["Pairwise"]
 
 _PLACES = Labels(values={"A": 1.0, "B": 0.0, "TIE": 0.5})
 """Verdicts on a pair as it is shown, and their values for the answer in place A."""
-_VALUES = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+_VALUES: Mapping[str, float] = MappingProxyType({"win": 1.0, "tie": 0.5, "loss": 0.0})
 _HINT = (
     "set params.baseline_run to the folder of a run, or baseline.path to a report that keeps its "
     "answers, or give each sample metrics.{id}.baseline_answer"
@@ -61,6 +63,7 @@ class Pairwise(JudgedMetric):
     vote_level: Level = "ordinal"
     requires = frozenset({"judge", "baseline"})
     templates: tuple[str, ...] = ("pairwise",)
+    labels = _VALUES
     fixed_params: ClassVar[tuple[str, ...]] = ("baseline_run",)
 
     class Params(Metric.Params):
@@ -101,6 +104,14 @@ class Pairwise(JudgedMetric):
             return self.make_score(sample, value=0, label="loss", code="empty_answer")
         return None
 
+    def rival(self, sample: TestSample, run: RunResult) -> str | None:
+        """Return the baseline's answer."""
+        return self._theirs(sample, run.repeat)
+
+    def guide(self, sample: TestSample) -> str:
+        """Return the criteria of the better answer."""
+        return self._criteria(sample, self.env.language)
+
     def calls(self, sample: TestSample, run: RunResult) -> int:
         """Return 2, one per order, or 0 if the answer takes no judge."""
         return 2 * super().calls(sample, run)
@@ -135,6 +146,9 @@ class Pairwise(JudgedMetric):
             params.pop("baseline_run")
         return {**given, "baseline": self.env.baseline.fingerprint if self.env.baseline else None}
 
+    def _criteria(self, sample: TestSample, language: Language) -> str:
+        return self.rubric_for(sample) or say("judge.rubric_pairwise", language)
+
     def _theirs(self, sample: TestSample, repeat: int) -> str | None:
         own: str | None = self.params_for(sample).baseline_answer
         if own is not None or self.env.baseline is None:
@@ -145,9 +159,8 @@ class Pairwise(JudgedMetric):
 
     def _requests(self, sample: TestSample, run: RunResult) -> tuple[ChatRequest, ChatRequest]:
         """Return the request about a pair in both orders, the answer first and last."""
-        language, show = self.env.template, self.params_for(sample).show
-        rubric = self.rubric_for(sample) or say("judge.rubric_pairwise", language)
-        row = self.row(sample, run)
+        show = self.params_for(sample).show
+        rubric, row = self._criteria(sample, self.env.template), self.row(sample, run)
 
         def request(one: str, other: str) -> ChatRequest:
             material = shown_material(sample, run, show, A=one, B=other)

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.calibration.judge_figures import Origin, make_calibration
-from lm_eval_so.evaluator.calibration.label_file import HumanLabel
+from lm_eval_so.evaluator.calibration.label_cells import HumanLabel
 from lm_eval_so.evaluator.calibration.labelled import Rated
 from lm_eval_so.evaluator.calibration.weighing import Drawn, Unfit
 

@@ -7,13 +7,8 @@ import pytest
 
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.errors import DatasetError, InputError
-from lm_eval_so.evaluator.calibration.label_file import (
-    HumanLabel,
-    LabelFile,
-    has_labels,
-    read_answers,
-    read_labels,
-)
+from lm_eval_so.evaluator.calibration.label_cells import HumanLabel, LabelFile
+from lm_eval_so.evaluator.calibration.label_file import has_labels, read_answers, read_labels
 
 KNOWN = {
     "helpful": {"good": "good", "bad": "bad", "좋음": "good"},

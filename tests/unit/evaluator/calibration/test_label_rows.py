@@ -17,11 +17,8 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.spreadsheet import guarded, unguarded
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.calibration.label_file import (
-    answer_cell,
-    csv_text,
-    is_same_answer,
-)
+from lm_eval_so.evaluator.calibration.label_cells import answer_cell, is_same_answer
+from lm_eval_so.evaluator.calibration.label_file import csv_text
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 COLUMNS = "id,repeat,metric,input,answer,calls,expected,rubric,labels,label,annotator,note"

@@ -13,7 +13,7 @@ from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import CannotMeasure, InputError, RecordError, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.merge.merge import merge, merged_folder
-from lm_eval_so.runner.plan.selection import Shard
+from lm_eval_so.runner.plan.shard import Shard
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
@@ -111,6 +111,9 @@ async def test_merge__missing_shard_is_named(tmp_path: Path):
     assert str(failed.value) == "the run is not whole: shard 2/3 is missing"
     assert "lm-eval-so run --shard 2/3" in str(failed.value.problems[0].hint)
     assert not (tmp_path / "runs" / "bot").exists()
+    with pytest.raises(CannotMeasure) as failed:  # as many as there are
+        merge([folders[1]])
+    assert str(failed.value) == "the run is not whole: shard 1/3 is missing; shard 3/3 is missing"
 
 
 async def test_merge__missing_rows_are_named(tmp_path: Path):
@@ -289,6 +292,43 @@ async def test_merge__answers_of_its_own_are_kept_aside(tmp_path: Path):
     assert told == [f"{folder} has answers of its own; it is kept as {folder}.1"]
     assert rows(tmp_path / "runs" / "bot.1") == own
     assert rows(folder)[0]["response"]["text"] != "내 답"
+
+
+async def test_merge__recount_holds_totals_against_rows(tmp_path: Path):
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    write_dataset(tmp_path, 12)
+    with ChatServer(lambda seen: Reply(text=f"답: {seen.text}", usage=usage)) as server:
+        section = endpoint(server.url)
+        section["options"]["price"] = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
+        config = make(tmp_path, section, run={"repeats": 2})
+        folders = await run_shards(config, 2)
+    whole = merge(folders, recount=True)
+    assert (whole, whole.usage.output_tokens) == (merge(folders), 24 * 5)
+    [one, two], info = folders, info_of(folders[0])
+    changes: list[tuple[str, dict[str, Any]]] = [
+        (
+            "counts, planned",
+            {"counts": {"ok": info["planned"] - 1}, "planned": info["planned"] - 1},
+        ),
+        ("usage", {"usage": {**info["usage"], "output_tokens": 1}}),
+        ("cost_usd", {"cost_usd": info["cost_usd"] + 1e-9}),
+        ("unpriced", {"unpriced": 1}),
+    ]
+    for names, values in changes:
+        edit_info(one, **values)
+        with pytest.raises(RecordError) as failed:
+            merge(folders, recount=True)
+        told = [problem.what for problem in failed.value.problems]
+        assert told == [f"{one}: {names} of run.json are not those of its rows"]
+        assert merge(folders).usage == whole.usage  # which come from the rows in any case
+        edit_info(one, **info)
+    found = rows(two)
+    found[0]["usage"]["output_tokens"] = 6  # the same answer, and another bill
+    rewrite(two, found)
+    with pytest.raises(RecordError, match="usage of run"):
+        merge(folders, recount=True)
+    edit_info(two, state="running")  # as a kill leaves it: without a last word
+    assert merge(folders, recount=True).usage.output_tokens == 24 * 5 + 1
 
 
 async def test_merge__refuses_to_write_over_a_part(tmp_path: Path):

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ async def test_take_shards__the_whole_may_be_a_baseline(tmp_path: Path, shards: 
 
 async def test_take_shards__a_budget_that_ended_one_of_them(tmp_path: Path) -> None:
     write_dataset(tmp_path, N)
-    config = make(tmp_path, ECHO, run={"max_requests": 9})
+    config = make(tmp_path, ECHO, run={"max_requests": 36})
     found = []
     for number in range(1, 5):
         out = tmp_path / f"shards/{number}/run"
@@ -227,6 +228,27 @@ async def test_take_shards__a_budget_that_ended_one_of_them(tmp_path: Path) -> N
     shutil.rmtree(found[0])  # a shard that is not there at all is no matter of a budget
     with pytest.raises(CannotMeasure, match="shard 1/4 is missing"):
         take(tmp_path, found[1:], config=config)
+
+
+async def test_take_shards__what_they_spent_is_gone_from_the_budget(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 8)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 0}
+    lost = Reply(status=500, body=b"{}")
+    with ChatServer(
+        lambda seen: lost if seen.number == 3 else Reply(text="a", usage=usage)
+    ) as server:
+        section = endpoint(server.url)
+        section["options"]["price"] = {"input_per_mtok": 1.0, "output_per_mtok": 1.0}
+        config = make(tmp_path, section, run={"max_requests": 20, "max_cost_usd": 1.0})
+        found = await ask(tmp_path, config, count=2)
+        sent = len(server.requests)
+    there = resources()
+    for _ in range(2):  # the same step once more counts nothing twice
+        take_shards(config, there, found, out=tmp_path / "whole", verdict=HERE)
+        assert there.budget.requests == sent == 9
+    there.budget.limit(config.run)
+    assert there.budget.take(Decimal("0.992"))
+    assert not there.budget.take(Decimal("0.001"))
 
 
 async def test_take_shards__too_many_without_an_answer(tmp_path: Path) -> None:

@@ -165,6 +165,17 @@ def test_plan_rows__names_all_samples_that_cannot_be_asked():
     assert (len(plan.keys), plan.simulates) == (8, True)
 
 
+def test_plan_rows__those_of_other_shards_are_looked_at_and_not_asked():
+    user = Scenario(simulated_user=SimulatedUser(goal="취소"))
+    samples = [sample("a"), sample("b", messages=(), scenario=user), sample("c")]
+    settings = replace(ASKING, has_simulator=True, repeats=2)
+    plan = plan_rows(samples, settings, skips=lambda *_: False, has={"a", "c"}.__contains__)
+    assert plan.simulates
+    assert [job.sample_id for job in plan.todo(set())] == ["a", "a", "c", "c"]
+    with pytest.raises(DatasetError, match="whom nobody plays"):
+        plan_rows(samples, ASKING, skips=lambda *_: False, has={"a", "c"}.__contains__)
+
+
 def test_plan_rows__many_names_have_an_end():
     samples = [sample(f"q{i:02}", tools=(TOOL,)) for i in range(25)]
     problem = problems_of(*samples)[0]

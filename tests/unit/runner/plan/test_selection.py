@@ -1,48 +1,19 @@
-import hashlib
 import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from servers.runs import endpoint, make, resources, rows, write_dataset
 
 from lm_eval_so.core.events import Event, Warned
-from lm_eval_so.errors import Interrupted, UsageError
+from lm_eval_so.errors import Interrupted
 from lm_eval_so.runner.dry_run import plan_run
-from lm_eval_so.runner.plan.selection import Shard, select
+from lm_eval_so.runner.plan.selection import select
+from lm_eval_so.runner.plan.shard import Shard
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
-
-
-@pytest.mark.parametrize(("sample_id", "number"), [("refund-001", 3), ("환불-1", 1), ("q0000", 3)])
-def test_of__sha_256_of_the_id_as_one_number(sample_id: str, number: int):
-    assert Shard.of(sample_id, 3) == Shard(number=number, count=3)
-    assert int(hashlib.sha256(sample_id.encode()).hexdigest(), 16) % 3 == number - 1
-
-
-@given(st.sets(st.text(min_size=1), max_size=60), st.integers(1, 20))
-def test_has__disjoint_and_complete(ids: set[str], count: int):
-    shards = [Shard(number=number, count=count) for number in range(1, count + 1)]
-    for sample_id in ids:
-        assert sum(shard.has(sample_id) for shard in shards) == 1
-
-
-@pytest.mark.parametrize(
-    "text", ["0/3", "4/3", "1", "1/0", "a/b", "-1/3", "1/3/5", "1/1000000", ""]
-)
-def test_parse__nonsense_is_told(text: str):
-    with pytest.raises(UsageError, match="is no shard") as failed:
-        Shard.parse(text)
-    assert failed.value.exit_code == 2
-
-
-def test_parse__and_back():
-    shard = Shard.parse(" 2/3 ")
-    assert (str(shard), shard.suffix) == ("2/3", "-2of3")
 
 
 def test_read__a_small_dataset_is_held(tmp_path: Path):

@@ -18,7 +18,7 @@ DATASET = DatasetRef(name="d", digest="d" * 64, n=1)
 def head_of(config: Any, environ: dict[str, str] | None = None) -> RunInfo:
     given = resources(environ={"OPENAI_API_KEY": "k", **(environ or {})})
     backend = build_asked(config.backend, config=config, environ=given.environ)
-    selection = Selection(dataset=DATASET, samples=(), folder=Path(), shard=None)
+    selection = Selection(dataset=DATASET, samples=(), folder=Path(), shard=None, within=config)
     settings = request_settings(config, backend)
     plan = Plan(samples=(), settings=settings, keys=[1], simulates=False)
     return head(config, backend, selection, plan, given)

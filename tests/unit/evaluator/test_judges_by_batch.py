@@ -312,7 +312,7 @@ async def test_evaluate__refused_key_and_failed_batch_end_it(tmp_path: Path):
         assert len(server.book.seen) == 1
         server.before = lambda *_: None
         server.problems = [{"line": 2, "message": "too long"}]
-        with pytest.raises(ConfigError, match="the batch service refuses line 2: too long"):
+        with pytest.raises(ConfigError, match="refuses line 2 of batch batch_0: too long"):
             await go(config)
         server.problems = []
         assert (await go(config)).metrics["helpful"].rows == N

@@ -119,6 +119,23 @@ class LMEvalError(Exception):
         super().__init__(what)
         self.problems: tuple[Problem, ...] = (Problem(what=what, where=where, hint=hint),)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes the same error, with all that it says."""
+        cause = self.__cause__ if isinstance(self.__cause__, LMEvalError) else None
+        return _same_error, (type(self), self.args, self.__dict__, cause)
+
+
+def _same_error(
+    kind: type[LMEvalError],
+    arguments: tuple[Any, ...],
+    facts: Mapping[str, Any],
+    cause: LMEvalError | None,
+) -> LMEvalError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(facts)
+    error.__cause__ = cause
+    return error
+
 
 class InputError(LMEvalError):
     """An input of the user cannot be used: command line, config, source, dataset or record file."""

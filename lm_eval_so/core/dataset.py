@@ -6,11 +6,11 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.files import read_lines
+from lm_eval_so.core.files import lines_at, read_lines
 from lm_eval_so.core.hashing import sorted_u64
 from lm_eval_so.core.records.codec import (
     dump_line,
@@ -127,6 +127,28 @@ class Dataset:
     def __iter__(self) -> Iterator[TestSample]:
         for number, line in read_lines(self.file):
             yield _read_sample(line, self.file, number)
+
+    def starts(self, every: int) -> Iterator[int]:
+        """Yield the byte offset of the first sample, and of each that stands `every` samples later.
+
+        Raises:
+            InputError: If the file cannot be read.
+        """
+        samples = 0
+        for at, line in lines_at(self.file, 0):
+            if line:
+                if samples % every == 0:
+                    yield at
+                samples += 1
+
+    def some(self, at: int, most: int) -> Iterator[TestSample]:
+        """Yield the samples from a byte offset on, `most` of them.
+
+        Raises:
+            InputError: If the file cannot be read, or no sample stands there.
+        """
+        lines = (line for _, line in lines_at(self.file, at) if line)
+        return (read_sample(line, where=Where(file=str(self.file))) for line in islice(lines, most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

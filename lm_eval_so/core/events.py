@@ -30,6 +30,8 @@ class Moved:
     """Money spent so far; None if no price is known."""
     max_cost_usd: float | None = None
     """Budget, if there is one."""
+    note: str = ""
+    """More about how it goes, in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

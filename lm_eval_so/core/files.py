@@ -190,13 +190,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         InputError: If the file cannot be read.
     """
+    for number, (_, data) in enumerate(lines_at(path, 0), start=1):
+        if data:
+            yield number, data
+
+
+def lines_at(path: Path, at: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (byte offset, bytes without line end and BOM) of each line from an offset on.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                data = data.strip(b"\r\n \t")
-                if data:
-                    yield number, data
+            file.seek(at)
+            for line in file:
+                data = line.removeprefix(b"\xef\xbb\xbf") if at == 0 else line
+                yield at, data.strip(b"\r\n \t")
+                at += len(line)
     except OSError as error:
         raise cannot_read(path, error) from None
 

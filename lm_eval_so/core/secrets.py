@@ -4,10 +4,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from lm_eval_so.errors import LMEvalError
 
 _NAMED_LIKE_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 _CREDENTIAL_NAME = re.compile(
@@ -360,3 +362,15 @@ def _base64_cores(value: str) -> Iterator[str]:
         yield core
         yield core.translate(_URL_SAFE)
         yield quote(core, safe="")
+
+
+def clean_exception(error: Exception, redactor: Redactor) -> None:
+    """Take known secrets out of an exception."""
+    error.args = tuple(redactor.redact_json(error.args))
+    if isinstance(error, LMEvalError):
+        error.problems = tuple(
+            replace(
+                each, what=redactor.redact(each.what), hint=each.hint and redactor.redact(each.hint)
+            )
+            for each in error.problems
+        )

@@ -2,12 +2,15 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lm_eval_so.terminal.command_line import CommandLine, DryRun, command
 from lm_eval_so.terminal.entry import run_app
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.engine.ray_engine import RayEngine
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -45,6 +48,48 @@ CancelBatch = Annotated[
 ]
 
 
+class EngineName(StrEnum):
+    """Process, or processes, that ask."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Engine = Annotated[
+    EngineName,
+    typer.Option("--engine", help="ray lets workers of a Ray cluster ask; needs the extra ray."),
+]
+RayAddress = Annotated[
+    str,
+    typer.Option(
+        "--ray-address",
+        metavar="auto|local|ADDRESS",
+        help="Cluster of --engine ray: this machine's, a new one on it, or HOST:PORT.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", min=1, help="Workers of --engine ray; default: its processors."
+    ),
+]
+ChunkSize = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk-size",
+        metavar="N",
+        min=1,
+        help="Samples that a worker of --engine ray claims at a time; default: up to 5,000.",
+    ),
+]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="Go on with a run that another machine leads, and stop that one."
+    ),
+]
+
+
 class CacheUse(StrEnum):
     """Use of the answers that are kept."""
 
@@ -70,6 +115,11 @@ def run(
     shard: ShardText = None,
     cache: Cache = CacheUse.USE,
     cancels_batch: CancelBatch = False,
+    engine: Engine = EngineName.LOCAL,
+    ray_address: RayAddress = "local",
+    workers: Workers = None,
+    chunk_size: ChunkSize = None,
+    takes_over: TakeOver = False,
     dry_run: DryRun = False,
 ) -> None:
     """Ask the chatbot every sample, or resume an interrupted run.
@@ -93,6 +143,9 @@ def run(
         keep_errors=keep_errors,
         shard=stage.Shard.parse(shard) if shard is not None else None,
     )
+    if engine is EngineName.RAY and not dry_run:
+        asks = _ray_engine(line, address=ray_address, workers=workers, size=chunk_size)
+        asked = replace(asked, engine=replace(asks, takes_over=takes_over))
     check = partial(context.obj.check, needs={"run"}) if context.obj else find_problems
     session = line.open_session(
         lambda config, environ: [
@@ -105,7 +158,9 @@ def run(
         line.emit(result={"batches": [asdict(state) for state in states]})
         return
     refreshes = cache is CacheUse.REFRESH
-    options = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
+    options: dict[str, object] = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
+    if engine is EngineName.RAY:
+        options |= {"--engine": "ray", "--ray-address": ray_address, "--workers": workers}
     # what is left of a fresh run is asked past the cache, too
     options["--cache"] = CacheUse.REFRESH.value if refreshes or fresh else None
     again = line.again("run", options)
@@ -123,6 +178,30 @@ def run(
     found = session.run(lambda r: stage.run(session.config, told(r), asked))
     folder = asked.folder(session.config)
     line.emit(paths=[folder / RESULTS_FILE, folder / INFO_FILE], result=to_json(found))
+
+
+def _ray_engine(
+    line: CommandLine, *, address: str, workers: int | None, size: int | None
+) -> "RayEngine":
+    """Make the engine `ray`, which alone loads Ray.
+
+    Raises:
+        UsageError: If Ray is not installed.
+    """
+    from lm_eval_so.errors import UsageError
+    from lm_eval_so.runner.engine.assignment import Origin
+
+    try:
+        from lm_eval_so.runner.engine.ray_engine import RayEngine
+    except ImportError:
+        hint = 'pip install "LM-Eval-SO[ray]", on all machines'
+        raise UsageError("--engine ray needs Ray", hint=hint) from None
+    origin = Origin(
+        config=line.config.absolute(),
+        overrides=line.config_overrides,
+        plugins=tuple(file.absolute() for file in line.plugins or ()),
+    )
+    return RayEngine(origin=origin, address=address, workers=workers, chunk_size=size)
 
 
 def main() -> None:

@@ -2,20 +2,37 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Protocol
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.runner.conversation.play import Parties, play
 from lm_eval_so.runner.conversation.simulated_user import Simulator
 from lm_eval_so.runner.plan.jobs import Job
+from lm_eval_so.runner.plan.selection import RunOptions, Selection
+from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
 
 _FORGETTING_S = 5.0
 _AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
 """Most jobs to read ahead, and most characters of all their messages, so that memory stays small."""
+
+
+class Engine(Protocol):
+    """Another way to ask rows than by this process."""
+
+    async def begin(self, config: Config, options: RunOptions) -> None:
+        """Refuse what it cannot ask, before the folder of the run is locked."""
+        ...
+
+    async def ask_all(
+        self, config: Config, selection: Selection, new: NewRun, recorder: Recorder
+    ) -> LMEvalError | None:
+        """Ask all rows that the recorder lacks, and return the error that ended it early, if any."""
+        ...
 
 
 class LiveExecutor:

@@ -63,15 +63,19 @@ async def run(
         refreshes_cache=resources.refreshes_cache or options.fresh,
     )
     asked = resources if verdict is None else replace(resources, refreshes_cache=True)
+    if options.engine is not None:
+        await options.engine.begin(config, options)
     selection = select(config, options)
     within = selection.within
     async with AsyncExitStack() as stack:
-        opening = open_asker(backend_section(config), config=within, resources=asked)
+        section, is_here = backend_section(config), options.engine is None
+        opening = open_asker(section, config=within, resources=asked, asks=is_here)
         asker = await stack.enter_async_context(opening)
         new = new_run(config, asker.backend, selection, resources, only=only)
         if verdict is not None:
             new = replace(new, head=replace(new.head, checkout=verdict.checkout))
-        playing = open_simulator(within, resources, is_needed=new.plan.simulates)
+        plays = new.plan.simulates and is_here
+        playing = open_simulator(within, resources, is_needed=plays)
         simulator = await stack.enter_async_context(playing)
         run_dir = open_run(
             selection.folder,
@@ -83,14 +87,16 @@ async def run(
         stack.callback(run_dir.close)
         if config.run.executor == "live":
             refuse_to_forget(selection.folder)
-        recorder = resume(run_dir, new, asker, resources, options)
+        recorder = await resume(run_dir, new, asker, resources, options)
         recorder.begin()
         if recorder.tally.rows < new.head.planned:
             tell_share(new.head, resources.listener)
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":
             failure = await ask_by_batch(recorder, config.run, todo)
-        if failure is None:
+        if options.engine is not None:
+            failure = await options.engine.ask_all(config, selection, new, recorder)
+        elif failure is None:
             if recorder.tally.has_answers or only is not None:
                 asker.proof.goes_on(new.head.planned)
             executor = LiveExecutor(recorder, simulator, limits=config.run)

@@ -86,6 +86,8 @@ def progress_line(event: Moved, total: int | None, rate: float | None) -> str:
         parts.append(f"{rate:.3g}/s" if rate < 100 else f"{rate:,.0f}/s")
     if event.limit is not None:
         parts.append(f"limit {event.limit}")
+    if event.note:
+        parts.append(event.note)
     if event.cost_usd is not None or event.max_cost_usd is not None:
         of = f"/{event.max_cost_usd:,.2f}" if event.max_cost_usd is not None else ""
         parts.append(f"USD {event.cost_usd or 0:,.2f}{of}")

@@ -17,8 +17,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
-from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.errors import Interrupted, LMEvalError, Problem, refuse
+from lm_eval_so.core.secrets import Redactor, clean_exception
+from lm_eval_so.errors import Interrupted, Problem, refuse
 from lm_eval_so.terminal.progress import Progress, in_language
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Session:
         except KeyboardInterrupt:
             raise Interrupted("interrupted", hint=_GO_ON) from None
         except Exception as error:
-            _clean(error, self.redactor)
+            clean_exception(error, self.redactor)
             raise
         finally:
             self.progress.close()
@@ -191,18 +191,6 @@ def _without_secrets(event: Event, redactor: Redactor) -> Event:
             return replace(event, headline=redactor.redact(event.headline), lines=lines)
         case Moved():
             return event
-
-
-def _clean(error: Exception, redactor: Redactor) -> None:
-    """Take the config's secrets out of an error: the entry knows only those of the environment."""
-    error.args = tuple(redactor.redact_json(error.args))
-    if isinstance(error, LMEvalError):
-        error.problems = tuple(
-            replace(
-                each, what=redactor.redact(each.what), hint=each.hint and redactor.redact(each.hint)
-            )
-            for each in error.problems
-        )
 
 
 async def _until_stopped(

@@ -15,7 +15,7 @@ from lm_eval_so.core.config.yaml_lines import read_yaml
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOWS = ROOT / ".github/workflows"
-EXTRAS = "local bleu ko kiwi embed inspect dev"
+EXTRAS = "local bleu ko kiwi embed inspect ray dev"
 
 
 def test_extras__are_those_that_are_documented() -> None:
@@ -31,7 +31,7 @@ def test_changelog__newest_version_is_that_of_the_project() -> None:
 
 @pytest.mark.parametrize(
     "lock",
-    [f"requirements{kind}.lock" for kind in ("", "-build", "-local", "-dev", "-docs")],
+    [f"requirements{kind}.lock" for kind in ("", "-build", "-local", "-dev", "-docs", "-ray")],
 )
 def test_lock__every_pin_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")

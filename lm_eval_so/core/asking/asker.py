@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Retry
+from lm_eval_so.errors import ErrorKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,14 @@ class Answer:
     """Digest of the request; the key of the cache."""
     cost_saved_usd: float | None = None
     """Cost that the cache saved."""
+
+    @classmethod
+    def of_killed(cls) -> Self:
+        """Return that each process was killed which waited for the answer."""
+        hint = "look at the memory of the machine, and at what the backend does with this sample"
+        message = "each process that asked it was killed"
+        error = ErrorInfo(kind=ErrorKind.WORKER_KILLED, message=message, hint=hint)
+        return cls(status=RunStatus.ERROR, error=error)
 
 
 class Asker(Protocol):

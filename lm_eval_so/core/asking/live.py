@@ -128,10 +128,13 @@ class LiveAsker:
             return None
         return self.answers.of_cache(found, key, wall=self._wall())
 
-    def keep(self, key: str, answer: Answer) -> None:
-        """Put an answer into the cache."""
-        if self._cache is not None:
-            self._cache.put(key, answer)
+    def keep(self, key: str, answer: Answer) -> bool:
+        """Put an answer into the cache, and return whether it is one that the cache keeps."""
+        return self._cache is not None and self._cache.put(key, answer)
+
+    def save(self) -> bool:
+        """Write the cache to its file now, and return whether all answers that it keeps are there."""
+        return self._cache is not None and self._cache.save()
 
     async def _ask_alone(self, row: Row) -> Answer | None:
         """Ask alone, or wait for the request that does; None if that is no longer needed."""

@@ -11,7 +11,7 @@ from lm_eval_so.core.asking.endpoint.admission import Endpoint
 from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
-from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.backends.base import ChatBackend, backends
 from lm_eval_so.core.backends.build import (
     backend_fingerprint,
     build_backend,
@@ -35,11 +35,17 @@ written in passing."""
 
 @asynccontextmanager
 async def open_asker(
-    section: BackendSection, *, config: Config, resources: Resources
+    section: BackendSection, *, config: Config, resources: Resources, asks: bool = True
 ) -> AsyncIterator[LiveAsker]:
     """Open the backend of a section, and close it in the end.
 
     Askers of one endpoint share limit, breaker and pace; all askers share the budget.
+
+    Args:
+        section: Section of the config.
+        config: Whole config.
+        resources: Environment, listener, stop event, budget.
+        asks: Whether this process asks; else the backend is not made ready, and no cache is opened.
 
     Raises:
         InputError: With every problem of the section.
@@ -51,10 +57,11 @@ async def open_asker(
     hosts = resources.hosts
     backend = build_asked(section, config=config, environ=resources.environ, hosts=hosts)
     resources.budget.limit(config.run)
-    await _get_ready(backend)
+    if asks:
+        await _get_ready(backend)
     cache: AnswerCache | None = None
     try:
-        cache = _open_cache(backend, config, resources, stage=stage)
+        cache = _open_cache(backend, config, resources, stage=stage) if asks else None
         target = Target(
             backend=backend,
             policy=_policy(backend, config),
@@ -77,7 +84,8 @@ async def open_asker(
     finally:
         if cache is not None:
             cache.close()
-        await _let_go(backend, resources, stage=stage)
+        if asks:
+            await _let_go(backend, resources, stage=stage)
 
 
 def build_asked(
@@ -123,6 +131,42 @@ def backend_problems(
         build_asked(section, config=config, environ=environ, hosts=hosts)
     except InputError as error:
         return list(error.problems)
+    return []
+
+
+def batch_problems(
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    key: tuple[str | int, ...],
+    needs_cache: bool = False,
+) -> list[Problem]:
+    """Find what keeps a backend from being asked by batch.
+
+    Args:
+        section: Section of the backend.
+        config: Whole config.
+        environ: Environment variables; None: the config alone is looked at.
+        key: Path of the key that wants it to be asked so.
+        needs_cache: Whether the answers are kept nowhere but in the cache.
+    """
+    at, where = section_path(section, config), config.where(*key)
+    try:
+        backend = build_backend(section, config=config, where_path=at, environ=environ)
+    except InputError:  # told by whoever checks the backend
+        return []
+    if not backend.capabilities.batch:
+        what = f"the backend {section.name} has no batch service"
+        able = " and ".join(backends.builtin_with(lambda each: each.capabilities.batch))
+        hint = f"{able} have one; ask others with {where.key}: live"
+        return [Problem(what=what, where=where, hint=hint)]
+    if needs_cache and cache_path(backend, config) is None:
+        what = "answers of a batch are kept in the cache, which is off"
+        if config.run.cache is not False:
+            what = f"answers of a batch are kept in the cache, and those of {section.name} are not"
+        hint = f"ask with {where.key}: live, or have them cached (run.cache, options.cacheable)"
+        return [Problem(what=what, where=where, hint=hint)]
     return []
 
 

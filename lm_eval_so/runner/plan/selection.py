@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import BackendSection, Config
@@ -20,6 +21,9 @@ from lm_eval_so.runner.plan.shard import (
     share_text,
     tell_share,
 )
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.live_executor import Engine
 
 __all__ = [
     "AS_CONFIGURED",
@@ -58,6 +62,8 @@ class RunOptions:
     """Config that the run belongs to, where it asks only the first of its repeats."""
     goes_on: bool = False
     """Whether this process has begun the run, so that it only goes on and is not resumed."""
+    engine: "Engine | None" = None
+    """Asks in the place of this process."""
 
     def folder(self, config: Config) -> Path:
         """Return the folder of the run."""

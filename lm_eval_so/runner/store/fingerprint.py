@@ -197,6 +197,28 @@ def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
     return tuple(found) or ("how the chatbot is reached",)
 
 
+def unlike_here(
+    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources, *, simulates: bool
+) -> tuple[str, ...]:
+    """Return the differences between a run and what this machine would ask for it.
+
+    Args:
+        info: Head of the run.
+        config: The config, as it is here.
+        backend: The chatbot, as it is here.
+        resources: Redactor.
+        simulates: Whether a sample of the run has a simulated user.
+    """
+    played = simulator_settings(config) if simulates else {}
+    own = replace(
+        info,
+        fingerprint=_fingerprint(config, backend, played),
+        reach=reach_digest(backend),
+        backend=_backend_info(config, backend, resources.redactor),
+    )
+    return differences(info, own)
+
+
 def _tools(info: RunInfo) -> tuple[object, ...]:
     return (*info.tools, info.tool_choice)
 

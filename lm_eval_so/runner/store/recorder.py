@@ -1,7 +1,8 @@
 """The recorder of a run: answers become rows on disk and progress."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -86,12 +87,15 @@ class Recorder:
 
     def record(self, job: Job, played: Played) -> None:
         """Write a row, and tell it soon: rows can come faster than a listener wants to know."""
-        row = make_row(job, played, self.head.fingerprint)
-        self.done.offsets.put(job.key, self.run_dir.log.append(row))
-        self.tally.add(row)
+        self.take(job.key, make_row(job, played, self.head.fingerprint))
         if self._telling is None:
             loop = asyncio.get_running_loop()
             self._telling = loop.call_later(_TELL_EVERY_S, self._tell_progress)
+
+    def take(self, key: int, row: RunResult) -> None:
+        """Write a row that was made elsewhere, and tell nobody."""
+        self.done.offsets.put(key, self.run_dir.log.append(row))
+        self.tally.add(row)
         now = self.resources.clock()
         if now - self._info_at >= _INFO_EVERY_S:
             self._info_at = now
@@ -100,6 +104,13 @@ class Recorder:
     def record_answer(self, job: Job, answer: Answer) -> None:
         """Write the row of a single request."""
         self.record(job, Played(answer=answer))
+
+    def record_killed(self, job: Job) -> None:
+        """Write the row of a request that killed every process that made it, and warn of it."""
+        answer = Answer.of_killed()
+        self.record_answer(job, answer)
+        if answer.error is not None:
+            self.warn(f'sample "{job.sample_id}": {answer.error.message}', answer.error.hint)
 
     def end(self, info: RunInfo) -> RunInfo:
         """Tell the last rows, write the last `run.json` and return it."""
@@ -140,9 +151,36 @@ class Recorder:
         """Warn the listener."""
         self.tell(Warned(stage=STAGE, text=text, hint=hint))
 
+    def tell_with(self, others: Sequence[Moved], note: str) -> None:
+        """Tell the progress of this run with that of workers whose rows are not here yet.
+
+        Args:
+            others: Progress of the workers.
+            note: More about them, for people.
+        """
+        mine = self._progress()
+        counts, kinds = Counter(mine.counts), Counter(mine.kinds)
+        for other in others:
+            counts.update(other.counts)
+            kinds.update(other.kinds)
+        known = [each.cost_usd for each in (mine, *others) if each.cost_usd is not None]
+        moved = replace(
+            mine,
+            done=mine.done + sum(other.done for other in others),
+            counts=dict(counts),
+            kinds=dict(kinds.most_common()),
+            limit=None,
+            cost_usd=sum(known) if known else None,
+            note=note,
+        )
+        self.tell(moved)
+
     def _tell_progress(self) -> None:
         self._telling = None
-        moved = Moved(
+        self.tell(self._progress())
+
+    def _progress(self) -> Moved:
+        return Moved(
             stage=STAGE,
             done=self.tally.rows,
             already=self._already,
@@ -152,7 +190,6 @@ class Recorder:
             cost_usd=self.tally.spent_usd,
             max_cost_usd=self.resources.budget.max_usd,
         )
-        self.tell(moved)
 
 
 def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:

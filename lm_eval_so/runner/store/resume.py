@@ -10,7 +10,6 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import CannotMeasure, LMEvalError, RecordError
-from lm_eval_so.runner.plan.jobs import LEFT_OUT
 from lm_eval_so.runner.plan.selection import RunOptions
 from lm_eval_so.runner.store.fingerprint import NewRun, differences
 from lm_eval_so.runner.store.for_verdict import ForVerdict, has_content, put_aside, why_anew
@@ -25,6 +24,7 @@ from lm_eval_so.runner.store.run_dir import (
     read_rows,
     refuse_links,
 )
+from lm_eval_so.runner.store.worker_rows import take_up
 
 
 def open_run(
@@ -160,10 +160,10 @@ def find_earlier(
     )
 
 
-def resume(
+async def resume(
     run_dir: RunDir, new: NewRun, asker: LiveAsker, resources: Resources, options: RunOptions
 ) -> Recorder:
-    """Take up the run of a folder: mend its log, and find the rows that hold.
+    """Take up the run of a folder: mend its log, take up parts, and find the rows that hold.
 
     Args:
         run_dir: Folder of the run.
@@ -188,7 +188,9 @@ def resume(
     if (begun := read_info(run_dir.path)) is not None:
         resumed_at = begun.resumed_at if options.goes_on else head.started_at
         head = replace(head, started_at=begun.started_at, resumed_at=resumed_at)
-    return Recorder(run_dir, head, done, asker=asker, resources=resources)
+    recorder = Recorder(run_dir, head, done, asker=asker, resources=resources)
+    await take_up(recorder, keep_errors=options.keep_errors)
+    return recorder
 
 
 def close_log(
@@ -270,5 +272,5 @@ def _take_stock(recorder: Recorder, keys: Sequence[int]) -> int:
 
 def _in_order(keys: Sequence[int], offsets: RowOffsets) -> Iterator[KeyedOffset]:
     """Yield the rows that are there in the order of the dataset."""
-    found = ((key, offsets.get(key)) for key in keys if key != LEFT_OUT)
+    found = ((key, offsets.get(key)) for key in keys)
     return ((key, offset) for key, offset in found if offset is not None)

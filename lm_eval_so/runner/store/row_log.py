@@ -264,6 +264,11 @@ class RowOffsets:
         at = self._position(key)
         return None if at is None or self._offsets[at] == _ABSENT else self._offsets[at]
 
+    def lacks(self, key: int) -> bool:
+        """Return whether a row is planned and not there."""
+        at = self._position(key)
+        return at is not None and self._offsets[at] == _ABSENT
+
     def put(self, key: int, offset: int) -> None:
         """Note the offset of a row, over an earlier one; rows that are not planned are ignored."""
         at = self._position(key)

@@ -130,22 +130,23 @@ class Budget:
     def out_of_time(self) -> BudgetSpent:
         """Return the error of a request that was cut off, or never sent, because time is up."""
         assert self._most_s is not None  # noqa: S101 - else nothing is ever cut off
-        return self._end(Spent(by="max_time_s", at=round(self._most_s, 3), of=self._most_s))
+        return self.end(Spent(by="max_time_s", at=round(self._most_s, 3), of=self._most_s))
+
+    def end(self, spent: Spent) -> BudgetSpent:
+        """Note the limit that was reached, and return the error of a request that it keeps back."""
+        self.spent = self.spent or spent
+        what = f"the budget is spent: {self.spent} (run.{self.spent.by})"
+        return BudgetSpent(what, hint=f"raise run.{self.spent.by}, then run again to go on")
 
     def _refuse_if_spent(self, usd: Decimal) -> None:
         if self._most_requests is not None and self.requests >= self._most_requests:
             at, of = float(self.requests), float(self._most_requests)
-            raise self._end(Spent(by="max_requests", at=at, of=of))
+            raise self.end(Spent(by="max_requests", at=at, of=of))
         if self._most_usd is not None and self._usd + usd > self._most_usd:
             at, of = float(round(self._usd, 10)), float(self._most_usd)
-            raise self._end(Spent(by="max_cost_usd", at=at, of=of))
+            raise self.end(Spent(by="max_cost_usd", at=at, of=of))
         if self.left_s() <= 0:
             raise self.out_of_time()
-
-    def _end(self, spent: Spent) -> BudgetSpent:
-        self.spent = self.spent or spent
-        what = f"the budget is spent: {self.spent} (run.{self.spent.by})"
-        return BudgetSpent(what, hint=f"raise run.{self.spent.by}, then run again to go on")
 
 
 def _usd(amount: float, limit: float) -> str:

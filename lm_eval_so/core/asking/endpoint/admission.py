@@ -17,7 +17,7 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, ErrorKind
 
-__all__ = ["FREE", "Endpoint", "Endpoints", "Gate", "Pace", "Pass", "Slot"]
+__all__ = ["FREE", "Endpoint", "Endpoints", "Gate", "Pace", "Pass", "Slot", "Timing"]
 
 _NO_BOUND = Bound(input_tokens=0, output_tokens=0)
 _MINUTE_S = 60.0
@@ -33,6 +33,8 @@ class Pace:
     def __init__(self, clock: Clock) -> None:
         self.is_set = False
         """Whether there is a limit, so that requests have to wait for their time."""
+        self.share = 1.0
+        """Share of the limits that this process may use, 0 < share ≤ 1."""
         self._clock = clock
         self._request_s = 0.0
         self._token_s = 0.0
@@ -46,6 +48,22 @@ class Pace:
             self._token_s = max(self._token_s, _MINUTE_S / tokens_per_min)
         self.is_set = bool(self._request_s or self._token_s)
 
+    async def wait(self, tokens: int, timing: Timing) -> None:
+        """Wait until a request may be sent, or the user stops it.
+
+        Args:
+            tokens: Most tokens of the request, input and output.
+            timing: Time, and the user who may stop it.
+        """
+        await timing.pause(self.wait_s(tokens))
+
+    def refused(self, retry_after_s: float | None) -> None:
+        """Take note that the endpoint was asked too much; in one process that is up to the limiter.
+
+        Args:
+            retry_after_s: Seconds that it asks to wait; None if it does not say.
+        """
+
     def wait_s(self, tokens: int) -> float:
         """Take the next time for a request, and return the wait until then, in seconds.
 
@@ -54,13 +72,17 @@ class Pace:
         """
         now = self._clock()
         at = max(now, self._requests_from, self._tokens_from)
-        self._requests_from = at + self._request_s
-        self._tokens_from = at + tokens * self._token_s
+        self._requests_from = at + self._request_s / self.share
+        self._tokens_from = at + tokens * self._token_s / self.share
         return at - now
+
+    def ahead_s(self) -> float:
+        """Return the seconds until the next time that nobody has taken; < 0 if it has passed."""
+        return max(self._requests_from, self._tokens_from) - self._clock()
 
     def give_back(self, tokens: int) -> None:
         """Return tokens that a request did not take, so that the next go earlier; < 0: later."""
-        self._tokens_from -= tokens * self._token_s
+        self._tokens_from -= tokens * self._token_s / self.share
 
 
 class Endpoint:
@@ -123,6 +145,7 @@ class Endpoint:
             if is_slow or (error.http_status or 0) >= 500:
                 slot.failed(now, "timeout" if is_slow else "server")
             return ""
+        self.pace.refused(error.retry_after_s)
         before = self.limiter.limit
         slot.failed(now, "busy" if error.http_status == 503 else "rate_limit")
         if self.limiter.limit >= before:
@@ -134,9 +157,14 @@ class Endpoint:
 
 
 class Endpoints:
-    """Endpoints of a process by limiter key, so that runner and judges share them."""
+    """Endpoints of a process by limiter key, so that runner and judges share them.
 
-    def __init__(self) -> None:
+    Args:
+        make_pace: Function that makes the pace of an endpoint of a clock.
+    """
+
+    def __init__(self, make_pace: Callable[[Clock], Pace] = Pace) -> None:
+        self._make_pace = make_pace
         self.free_files = free_files()
         """Files that may be opened for requests; None without a bound."""
         self._by_key: dict[str, Endpoint] = {}
@@ -146,6 +174,7 @@ class Endpoints:
         found = self._by_key.get(key)
         if found is None:
             found = self._by_key[key] = make()
+            found.pace = self._make_pace(found.timing.clock)
         return found
 
 
@@ -223,8 +252,8 @@ class Gate:
             is_probe = self._breaker.is_open and await self._breaker.wait()
             try:
                 if self._pace.is_set:
-                    seconds = self._pace.wait_s(bound.input_tokens + bound.output_tokens)
-                    await self._timing.pause(seconds)
+                    tokens = bound.input_tokens + bound.output_tokens
+                    await self._pace.wait(tokens, self._timing)
             except BaseException:
                 if is_probe:
                     self._breaker.withdrawn()

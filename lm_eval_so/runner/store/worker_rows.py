@@ -1,0 +1,155 @@
+"""Parts of a run: rows that workers wrote, each in a folder of its own, before they join the log.
+
+The process that leads the run alone writes its log, so a row counts once, by its key: whoever asked
+it, and however often. A part is gone once its rows stand there.
+"""
+
+import asyncio
+import shutil
+from array import array
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.words import counted
+from lm_eval_so.errors import RecordError
+from lm_eval_so.runner.store.recorder import Done, Recorder
+from lm_eval_so.runner.store.row_log import RowOffsets
+from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_info, read_rows
+
+_QUIET_S = 2.0
+"""Time without a new row after which nobody writes to a part any more."""
+_PATIENCE_S = 30.0
+
+
+async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
+    """Add the rows of parts that an earlier invocation left, once nobody writes to them any more.
+
+    Args:
+        recorder: Recorder of the run, with the rows that hold.
+        keep_errors: Whether rows that failed hold.
+
+    Raises:
+        InputError: If a part cannot be read, or the log not be written.
+    """
+    folder = recorder.run_dir.path / PARTS_FOLDER
+    if not folder.is_dir():
+        return
+    await _until_quiet(folder)
+    before = recorder.tally.rows
+    add_parts(recorder, sorted(folder.iterdir()), keep_errors=keep_errors)
+    if found := recorder.tally.rows - before:
+        recorder.notice(f"{counted(found, 'row')} of workers that have ended are taken up")
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def open_part(
+    folder: Path, head: RunInfo, keys: Iterable[int], *, asker: LiveAsker, resources: Resources
+) -> Recorder:
+    """Open a new part, and return its recorder; its `run_dir` must be closed.
+
+    Args:
+        folder: Folder of the part.
+        head: Head of the run.
+        keys: Keys of the rows that may come.
+        asker: Asks the chatbot.
+        resources: Environment, listener and budget.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    done = Done.none_of(keys)
+    return Recorder(RunDir.open(folder), head, done, asker=asker, resources=resources)
+
+
+def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = True) -> None:
+    """Add the rows of parts that the run lacks, and delete the parts.
+
+    Args:
+        recorder: Recorder of the run.
+        parts: Folders of the parts.
+        keep_errors: Whether rows that failed are added, too.
+
+    Raises:
+        InputError: If a part cannot be read, or the log not be written.
+        ResultsChanged: If another program changed the log.
+    """
+    done = []
+    for part in parts:
+        for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
+            if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
+                recorder.take(key, row)
+        _take_notes(recorder, part)
+        done.append(part)
+    recorder.run_dir.log.sync()
+    for part in done:
+        try:
+            shutil.rmtree(part)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise cannot_write(part, error) from None
+
+
+def add_left_parts(folder: Path) -> int:
+    """Add the rows of parts to a run whose leader was killed, and return their number.
+
+    For want of a plan every row counts that the log lacks.
+
+    Args:
+        folder: Folder of a run.
+
+    Raises:
+        InputError: If a file cannot be read or written, or the run is being asked.
+    """
+    parts = sorted((folder / PARTS_FOLDER).glob("*/"))
+    if not parts or (info := read_info(folder)) is None:
+        return 0
+    with closing(RunDir.open(folder)) as run_dir:
+        places = [folder, *parts]
+        keys = (
+            key for place in places for key, _, _ in read_rows(place, info.fingerprint, damaged=[])
+        )
+        there, added = RowOffsets(array("Q", keys)), 0
+        for key, at, row in read_rows(folder, info.fingerprint, damaged=[]):
+            if row.status.is_final:
+                there.put(key, at)
+        for part in parts:
+            for key, _, row in read_rows(part, info.fingerprint, damaged=[]):
+                if there.lacks(key):
+                    at = run_dir.log.append(row)
+                    added += 1
+                    if row.status.is_final:
+                        there.put(key, at)
+        run_dir.log.sync()
+    shutil.rmtree(folder / PARTS_FOLDER)
+    return added
+
+
+def _take_notes(recorder: Recorder, part: Path) -> None:
+    """Take over what a worker has found out about the endpoint."""
+    with suppress(RecordError):
+        if (info := read_info(part)) is not None:
+            asker = recorder.asker
+            asker.adaptations += [
+                each for each in info.adaptations if each not in asker.adaptations
+            ]
+            asker.notes += [each for each in info.notes if each not in asker.notes]
+
+
+async def _until_quiet(folder: Path) -> None:
+    """Wait for workers whose leader was killed: they end by themselves, soon after it."""
+    before, loop = None, asyncio.get_running_loop()
+    end = loop.time() + _PATIENCE_S
+    while (now := _sizes(folder)) and now != before and loop.time() < end:
+        before = now
+        await asyncio.sleep(_QUIET_S)
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    return {file: file.stat().st_size for file in folder.glob(f"*/{RESULTS_FILE}")}

@@ -1,0 +1,76 @@
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.core.asking.shared_limits import LEASE_S, Shares, Slices
+
+TIMES = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.floats(0, 0.7, allow_nan=False)), min_size=1, max_size=60
+)
+
+
+@given(TIMES)
+def test_shares__that_are_valid_never_make_more_than_the_whole(calls: list[tuple[str, float]]):
+    shares, now = Shares(), 0.0
+    given_: list[tuple[str, float, float]] = []
+    for worker, wait_s in calls:
+        now += wait_s
+        given_.append((worker, shares.lease(worker, now), now + LEASE_S))
+        valid: dict[str, float] = {}
+        for name, share, end in given_:  # a worker may be slow to take up its newest lease
+            if end > now:
+                valid[name] = max(valid.get(name, 0.0), share)
+        assert sum(valid.values()) <= 1 + 1e-9
+
+
+def test_shares__are_equal_soon_after_one_joins_and_whole_after_one_left():
+    shares = Shares()
+    assert shares.lease("a", 0.0) == 1.0
+    assert shares.lease("b", 0.1) == 0.0  # a may use the whole for its second
+    assert shares.lease("a", 0.5) == 0.5
+    assert shares.lease("b", 1.1) == 0.5
+    assert shares.lease("a", 1.2) == 0.5
+    assert shares.lease("a", 2.2) == 1.0
+
+
+@given(
+    st.integers(1, 200),
+    st.lists(st.integers(1, 9), min_size=1, max_size=80),
+    st.integers(1, 5),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted, random):
+    """Workers that reserve, spend up to what they reserved, give back when asked, and get lost."""
+    slices = Slices(Decimal(total), is_counted=is_counted)
+    free = {name: Decimal(0) for name in range(workers)}
+    spent, refused = Decimal(0), 0
+    for need in needs:
+        name = random.choice(sorted(free))
+        if random.random() < 0.1 and len(free) > 1:
+            slices.forfeit(str(name))
+            spent += free.pop(name)  # counts as spent: nobody knows better
+            continue
+        for _ in range(3 * workers):
+            if free[name] >= need:
+                break
+            given_ = slices.give(str(name), need - free[name], workers=workers)
+            if given_ is None:
+                refused += 1
+                break
+            free[name] += given_
+            if slices.is_tight:
+                for other in free.keys() - {name}:
+                    slices.settle(str(other), Decimal(0), free[other])
+                    free[other] = Decimal(0)
+        else:
+            raise AssertionError("nobody gives back, and nobody is refused")
+        if free[name] >= need:
+            cost = Decimal(random.randint(0, need))
+            free[name] -= cost
+            spent += cost
+            slices.settle(str(name), cost, Decimal(0))
+        assert spent + sum(free.values()) <= total
+    if refused:  # then hardly anything was left for anybody
+        assert total - spent < max(needs) + sum(free.values())

@@ -165,7 +165,8 @@ def _evaluator_config(
         digests += [reach for _, reach in judges]
         shown: list[Any] = [judge for judge, _ in judges]
         has_panel = bool(each.section.panel)
-        section = each.section.model_dump(mode="json")
+        # how a judge is asked decides what it costs, and no score
+        section = each.section.model_dump(mode="json", exclude={"judge": {"executor"}})
         section["params"] = each.metric.params.model_dump(mode="json")
         for key in ("params", "only"):
             section[key] = written_value(section[key], config, key)

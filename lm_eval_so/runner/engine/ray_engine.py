@@ -28,7 +28,7 @@ from lm_eval_so.runner.store.worker_rows import take_up
 
 LOCAL = "local"
 _CHUNK, _CHUNKS_A_WORKER = 5_000, 8
-_PLACED_S = 30.0
+_CONNECTED_S, _PLACED_S = 5.0, 30.0
 
 
 class _WorkerActor:
@@ -164,9 +164,13 @@ class RayEngine:
             own = {}
         join = partial(ray.init, address=self.address, log_to_driver=False, **own)
         try:
+            if ":" in self.address:  # Ray itself would try for more than a minute
+                async with asyncio.timeout(_CONNECTED_S):
+                    _, writer = await asyncio.open_connection(*self.address.rsplit(":", 1))
+                    writer.close()
             # in a thread it takes no signals, which are ours
             await asyncio.to_thread(join, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             what = f"no Ray cluster at {self.address}: {_first_line(error)}"
             raise UsageError(what, hint="ray status tells of it; RAY_ADDRESS may name it") from None
         try:
@@ -206,4 +210,4 @@ async def _result(reference: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__

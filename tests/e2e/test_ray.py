@@ -252,6 +252,9 @@ def test_ray__a_cluster_of_its_own_ends_with_its_leader_and_the_rest_needs_no_ra
     asked.check("own", in_flight=AT_ONCE)
 
 
-def test_ray__a_cluster_that_is_not_there(asked: Asked) -> None:
+def test_ray__a_cluster_that_is_not_there_and_a_secret_for_it(asked: Asked) -> None:
     told = ended(asked.start("nowhere", address="127.0.0.1:9"), 2)
     assert "no Ray cluster at 127.0.0.1:9" in told
+    told = ended(asked.start("nowhere", "--set", f"system={KEY}", address="127.0.0.1:9"), 2)
+    assert "--set holds a secret" in told
+    assert KEY not in told

@@ -124,12 +124,13 @@ class RayEngine:
         """Ask all rows that the recorder lacks; see `Engine`.
 
         Raises:
-            UsageError: If the cluster is not there, or a secret would have to be sent.
+            UsageError: If the cluster is not there, or a secret would have to be sent to it.
         """
         dataset = selection.samples
         assert isinstance(dataset, Dataset)  # noqa: S101 - but for shards, which `begin` refuses
         if recorder.tally.rows == new.head.planned:
             return None
+        self._refuse_secrets(recorder)
         leader = Leader(selection.folder)
         try:
             async with self._cluster() as processors:
@@ -149,6 +150,12 @@ class RayEngine:
             leader.resign()
         await take_up(recorder, keep_errors=True)
         return failure
+
+    def _refuse_secrets(self, recorder: Recorder) -> None:
+        redactor = recorder.resources.redactor
+        if any(redactor.redact(text) != text for text in self.origin.overrides):
+            hint = "put it into a variable that each machine has, and name that in the config"
+            raise UsageError("--set holds a secret, which would be sent to the workers", hint=hint)
 
     @asynccontextmanager
     async def _cluster(self) -> AsyncIterator[int]:
@@ -181,10 +188,6 @@ class RayEngine:
     def _assignment(
         self, leader: Leader, dataset: Dataset, new: NewRun, recorder: Recorder
     ) -> Assignment:
-        redactor = recorder.resources.redactor
-        if any(redactor.redact(text) != text for text in self.origin.overrides):
-            hint = "put it into a variable that each machine has, and name that in the config"
-            raise UsageError("--set holds a secret, which would be sent to the workers", hint=hint)
         return Assignment(
             origin=self.origin,
             folder=recorder.run_dir.path.absolute(),

@@ -154,7 +154,7 @@ def run(
         out: Folder of the run; default: `<run.out>/<backend.label>`, of a shard with "-2of3".
         fresh: Put an earlier run in that folder aside.
         keep_errors: Do not ask again what failed in an earlier run.
-        shard: Ask only this part of the dataset, as "2/3"; default: the whole.
+        shard: Ask only this part of the dataset, as "2/3", within its share of the limits; default: the whole.
         overrides: `key.path=value` texts, over the config.
         plugins: Python files with backends and metrics.
         progress: Whether progress goes to stderr; default: in an interactive session.

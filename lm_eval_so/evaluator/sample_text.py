@@ -30,9 +30,11 @@ def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
         run: The row of a played conversation, shown up to the answer; without it, the turns that
             the scenario plans.
     """
+    if sample.scenario is None:  # most samples have one message, and there may be millions
+        said = [message for message in sample.messages if message.role != "system"]
+        if len(said) == 1:
+            return said[0].content
     turns = shown_turns(sample, run)
-    if len(turns) == 1 and sample.scenario is None:
-        return turns[0].text
     return "\n\n".join(f"{turn.role}: {turn.text}" for turn in turns)
 
 

@@ -34,7 +34,9 @@ KeepErrors = Annotated[
 ShardText = Annotated[
     str | None,
     typer.Option(
-        "--shard", metavar="I/N", help="Ask only part I of N; merge puts the parts together."
+        "--shard",
+        metavar="I/N",
+        help="Ask only part I of N, within an N-th of rates and budget; merge puts the parts together.",
     ),
 ]
 

@@ -113,7 +113,7 @@ class Calibration:
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Lines of the labels file that do not count, by reason: empty (no label), tie (people are evenly
     divided), missing (not in the run, or the metric does not apply), changed (the run has another
-    answer now), example (the judge knows the verdict on this question from an example), order (a
+    answer now), example (an example tells the judge about this question or answer), order (a
     choice between A and B without both answers in the file)."""
     pairs: PairFigures | None = None
     """Figures of a metric that compares two answers; null for others."""

@@ -110,7 +110,7 @@ def write_calibrations(
             text = (
                 f"{section.id}: {n} as examples for the judge in {file}, to paste into the config"
             )
-            told = "labels of these questions no longer count then"
+            told = "labels of the same questions or answers no longer count then"
             resources.listener(Noticed(stage=_CALIBRATE, text=f"{text}; {told}"))
     return written
 

@@ -71,12 +71,9 @@ def _offered(
     """
     kind: list[Judged] = []
     strict: list[Judged] = []
-    known = {basic(each.answer) for each in metric.params.examples}
     for each in sorted(judged, key=lambda one: _urgency(one, metric.labels)):
         human, judge = each.rated.human, each.rated.judge
         if human is None or judge is None or human == judge or not _is_fit(each, redactor):
-            continue
-        if basic(each.run.text) in known:
             continue
         found = kind if metric.labels[human] < metric.labels[judge] else strict
         if all(_differ(each, other) for other in chain(kind, strict)):

@@ -297,7 +297,7 @@ def _events(
         yield Warned(stage=STAGE, text=text + told, hint=hint)
     if "example" in skipped:
         told = f"{skipped['example']} of the labelled answers left out"
-        why = "the judge has the questions as examples"
+        why = "examples tell the judge about these questions or answers"
         yield Noticed(stage=STAGE, text=f"{metric}: {told}: {why}")
     if calibration.pairs is not None and calibration.n:
         yield from _pair_events(metric, calibration.pairs)

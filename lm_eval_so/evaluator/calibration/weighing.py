@@ -57,8 +57,8 @@ def drawn_from(
     if report is None:
         return Unfit("there is no report of the run")
     summary, health = report.metrics.get(bound.id), report.judges.get(bound.id)
-    if summary is None or health is None:
-        return Unfit(f"the report has no {bound.id}")
+    if summary is None or health is None or not health.labels:
+        return Unfit(f"the report has no labels of {bound.id}")
     if summary.fingerprint != bound.fingerprint:
         return Unfit("the report is of another judge or rubric")
     rows = report.samples

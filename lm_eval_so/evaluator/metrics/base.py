@@ -247,7 +247,7 @@ class Metric:
         """Return the other answer that this one is compared with; None if it is judged by itself."""
 
     def knows(self, sample: TestSample, run: RunResult) -> bool:  # noqa: ARG002
-        """Return whether the judge is told the right verdict on a question, as by an example."""
+        """Return whether the judge is told the right verdict on an answer, as by an example."""
         return False
 
     def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - for subclasses

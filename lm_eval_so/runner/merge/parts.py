@@ -66,7 +66,7 @@ def _unlike(first: Part, other: Part) -> Iterator[Problem]:
         found.append(f"shards of {first.shard.count} → of {other.shard.count}")
     if found:
         what = f"{other.folder} is no part of the same run as {first.folder} ({', '.join(found)})"
-        hint = "merge shards that were asked with one config and one dataset"
+        hint = "merge shards that were asked with one config, one dataset and one N of --shard I/N"
         yield Problem(what=what, where=Where(file=str(other.folder / INFO_FILE)), hint=hint)
 
 

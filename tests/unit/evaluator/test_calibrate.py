@@ -182,7 +182,7 @@ def test_calibrate__report_with_masked_answers_is_that_of_the_run(tmp_path: Path
         ("answer", "the report has another answer to q1, so"),
         ("question", "the report has another answer to q1, so"),
         ("fewer", "the report lacks q1, which is labelled, so"),
-        ("metric", "the report has no helpful, so"),
+        ("metric", "the report has no labels of helpful, so"),
     ],
 )
 def test_calibrate__report_of_something_else(tmp_path: Path, change: str, why: str) -> None:

@@ -99,14 +99,11 @@ class LLMJudge(JudgedMetric):
         return self.rubric_for(sample)
 
     def knows(self, sample: TestSample, run: RunResult) -> bool:
-        """Return whether an example is about this question, or this answer if it names no question."""
+        """Return whether an example is about this question, or is this answer to whatever question."""
         if not self.params.examples:
             return False
         asked, said = basic(shown_input(sample, run)), basic(run.text)
-        return any(
-            basic(each.input) == asked if each.input else basic(each.answer) == said
-            for each in self.params.examples
-        )
+        return any(asked == basic(x.input) or said == basic(x.answer) for x in self.params.examples)
 
     def decided(self, sample: TestSample, run: RunResult) -> Score | None:
         """Return the lowest label of an answer without content."""

@@ -57,6 +57,26 @@ def test_problem_in__korean(message: str, told: str) -> None:
             "no baseline yet: lm-eval-so baseline update reports --reason TEXT takes this report as one",
             "아직 베이스라인이 없습니다. 이 보고서를 베이스라인으로 저장하려면: lm-eval-so baseline update reports --reason TEXT",
         ),
+        (
+            (
+                "right: the judge labelled 39 of 40 answers; weighted by its labels of the run (good 93, "
+                "bad 27); agreement 0.94; κ 0.83; Se 0.97; Sp 0.84; J 0.81; α among people 0.90"
+            ),
+            (
+                "right: 평가 모델이 답변 40개 중 39개에 라벨을 매김; 실행 전체의 라벨로 가중(good 93, bad 27); "
+                "일치율 0.94; κ 0.83; Se 0.97; Sp 0.84; J 0.81; α among people 0.90"
+            ),
+        ),
+        (
+            (
+                "versus: where both prefer one answer, 15 of 16 times the same; the judge's winner changed "
+                "with the order 2 times"
+            ),
+            (
+                "versus: 사람과 평가 모델이 모두 한쪽을 고른 16번 중 15번 같은 답변을 골랐고, 평가 모델은 순서를 "
+                "바꾸자 2번 다른 답변을 골랐습니다"
+            ),
+        ),
         ("a plugin says: hello; bye", "a plugin says: hello; bye"),
     ],
 )

@@ -119,22 +119,22 @@ def test_examples__pasted_are_the_judges_and_no_longer_labels(run: Path) -> None
     pasted = configured(run.parent, file.read_text("utf-8"))
     assert pasted.metrics[0].params["examples"] == list(map(asdict, before.examples))
     after = calibrated(pasted, run, events)
-    assert after.skipped == {**before.skipped, "example": 3}
-    assert after.n == before.n - 3
+    assert after.skipped == {**before.skipped, "example": 4}  # one has the same answer
+    assert after.n == before.n - 4
     assert [each.answer for each in after.examples] == ["kind 2", "kind 3"]
     notices = [event.text for event in events if isinstance(event, Noticed)]
-    left_out = "3 of the labelled answers left out: the judge has the questions as examples"
-    assert f"helpful: {left_out}" in notices
+    assert any(each.startswith("helpful: 4 of the labelled answers left out: ") for each in notices)
     rows = LabelRows(seed=7, most=100)
     report_of(pasted, run, labels=rows)
     text = csv_text(rows).removeprefix("\ufeff")
     ids = {row["id"] for row in csv.DictReader(io.StringIO(text, newline=""))}
-    assert ids == ANSWERS.keys() - {"kind-far", "strict", "kind-hostile"}
+    assert ids == ANSWERS.keys() - {"kind-far", "kind-same", "strict", "kind-hostile"}
 
 
-def test_examples__without_a_question_are_known_by_their_answer(run: Path) -> None:
-    one = "      examples: [{answer: Kind 1, label: bad, reason: x}, {input: 질문 strict, answer: y, label: good, reason: x}]\n"
-    found = calibrated(configured(run.parent, one.replace("Kind", "kind ")), run)
+def test_examples__are_known_by_their_question_or_their_answer(run: Path) -> None:
+    one = "{answer: 'kind  1', label: bad, reason: x}"  # spaces do not count
+    other = "{input: 질문 strict, answer: y, label: good, reason: x}"
+    found = calibrated(configured(run.parent, f"      examples: [{one}, {other}]\n"), run)
     assert found.skipped["example"] == 3  # the same answer twice, and a question
 
 

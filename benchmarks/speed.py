@@ -1,13 +1,13 @@
 """How fast `lm-eval-so run` is, beside the least that a client can do, on this machine.
 
-    python benchmarks/speed.py                          all parts, as Markdown on stdout
-    python benchmarks/speed.py --part overhead --rounds 5
+    python benchmarks/speed.py                          all parts, as Markdown on stdout (20 minutes)
+    python benchmarks/speed.py --part overhead --part latency --part startup            (7 minutes)
     python benchmarks/speed.py --write                  … and into RESULTS.md
 
 Our client and the reference client run in turns (A B A B), each against its own server, so other load on
 the machine affects both. The server's clock measures throughput, from the first request to the last
 answer. CPU, memory and wall time cover the whole process, start-up included. Every row of both clients
-is compared with what the server sent.
+is compared with what the server sent. With the cache on, it is empty at first: every answer is written.
 """
 
 import argparse
@@ -50,12 +50,11 @@ def overhead(plan: Plan) -> str:
     n, dataset = plan.samples(20_000)
     rows = []
     for kind in ("openai", "http"):
-        mine, theirs = in_turns(plan, dataset, kind=kind)
-        rates = [n / seen.between_s for _, seen in mine], [n / seen.between_s for _, seen in theirs]
-        rows += [
-            [kind, "ours", spread(rates[0]), ratio(*rates), *process(mine, n)],
-            [kind, "reference", spread(rates[1]), "1", *process(theirs, n)],
-        ]
+        runs = in_turns(plan, dataset, ("ours", "ours, cache on", "reference"), kind=kind)
+        rates = {who: [n / seen.between_s for _, seen in each] for who, each in runs.items()}
+        for who, each in runs.items():
+            of_reference = ratio(rates[who], rates["reference"])
+            rows.append([kind, who, spread(rates[who]), of_reference, *process(each, n)])
     head = ["backend", "client", "rows/s", "ratio", "CPU µs/row", "total wall s", "peak MiB"]
     return section(f"No latency, n = {n:,}, {CONCURRENCY} at once", head, rows)
 
@@ -66,11 +65,11 @@ def latency(plan: Plan) -> str:
     ideal = n * 0.2 / CONCURRENCY
     rows = []
     for kind in ("openai", "http"):
-        both = in_turns(plan, dataset, kind=kind, latency_ms=200, rounds=1)
-        for who, runs in zip(("ours", "reference"), both, strict=True):
-            took = [seen.between_s for _, seen in runs]
+        runs = in_turns(plan, dataset, ("ours", "reference"), kind=kind, latency_ms=200, once=True)
+        for who, each in runs.items():
+            took = [seen.between_s for _, seen in each]
             over = [f"{(statistics.median(took) / ideal - 1) * 100:+.1f} %"]
-            rows.append([kind, who, spread(took), *over, str(max(s.peak for _, s in runs))])
+            rows.append([kind, who, spread(took), *over, str(max(s.peak for _, s in each))])
     head = ["backend", "client", "s from first to last", "over n·latency/concurrency", "at once"]
     return section(f"200 ms latency, n = {n:,}: ideal {ideal:.2f} s", head, rows)
 
@@ -128,16 +127,45 @@ PARTS: dict[str, Callable[[Plan], str]] = {
 
 
 def in_turns(
-    plan: Plan, dataset: Path, *, kind: str, latency_ms: float = 0, rounds: int | None = None
-) -> tuple[list[tuple[Taken, Seen]], list[tuple[Taken, Seen]]]:
-    """Let ours and the reference ask the same, one after the other, several times."""
-    mine, theirs = [], []
-    for _ in range(rounds or plan.rounds):
-        one, other = plan.fresh(), plan.fresh()
-        mine.append(ask("ours", dataset, one, kind=kind, latency_ms=latency_ms))
-        theirs.append(ask("reference", dataset, other, kind=kind, latency_ms=latency_ms))
-        check_same(rows_of(one), rows_of(other))
-    return mine, theirs
+    plan: Plan,
+    dataset: Path,
+    clients: Sequence[str],
+    *,
+    kind: str,
+    latency_ms: float = 0,
+    once: bool = False,
+) -> dict[str, list[tuple[Taken, Seen]]]:
+    """Let clients ask the same, one after the other, several times.
+
+    Args:
+        plan: Plan, with the number of turns.
+        dataset: Questions to ask.
+        clients: Names of the clients; the reference is the last one.
+        kind: Backend.
+        latency_ms: Latency of the server.
+        once: Whether the reference asks in the first turn only.
+    """
+    runs: dict[str, list[tuple[Taken, Seen]]] = {who: [] for who in clients}
+    rows_of_reference = None
+    for _ in range(plan.rounds):
+        asked = {}
+        for who in clients:
+            if who == "reference" and once and rows_of_reference is not None:
+                continue
+            asked[who] = plan.fresh()
+            runs[who].append(ask(who, dataset, asked[who], kind=kind, latency_ms=latency_ms))
+        if "reference" in asked:
+            rows_of_reference = rows_of(asked.pop("reference"))
+        for folder in asked.values():
+            check_same(rows_of(folder), rows_of_reference)
+    return runs
+
+
+def warm_up(plan: Plan) -> None:
+    """Let each client ask a little, so that the modules are compiled before anything is measured."""
+    dataset = write_samples(plan.folder / "few", 10)
+    for kind in ("openai", "http"):
+        in_turns(Plan(plan.folder, 1, 1), dataset, ("ours, cache on", "reference"), kind=kind)
 
 
 def process(runs: Sequence[tuple[Taken, Seen]], n: int) -> list[str]:
@@ -184,6 +212,7 @@ def main() -> None:
     texts = [f"# Speed\n\n{machine()}\n\n{__doc__.partition(chr(10) * 2)[2]}"]
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), told.rounds, told.scale)
+        warm_up(plan)
         for name in told.part or PARTS:
             texts.append(PARTS[name](plan))
             print(texts[-1], flush=True)

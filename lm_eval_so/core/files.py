@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +20,8 @@ Text = str | Iterable[str]
 """A text, or its pieces in their order."""
 FileMark = tuple[int, int, int]
 """Identity of a file (device and inode), and its size in bytes."""
+Piece = tuple[int, int, int]
+"""Piece of a file: where it begins, where it ends, and its CRC-32."""
 _ENOUGH = 65_536
 """Limit to ask for: more than the highest concurrency needs. Some child programs go through all numbers
 up to the limit, so it must not be unbounded."""
@@ -222,9 +225,10 @@ class Appender:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, flags, 0o644)
-            self._size = os.fstat(self._descriptor).st_size
+            self._began = self._size = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise cannot_write(path, error) from None
+        self._checksum = 0
 
     def append(self, line: str) -> int:
         """Write one line, and return its byte offset.
@@ -242,7 +246,13 @@ class Appender:
             os.ftruncate(self._descriptor, self._size)
             raise cannot_write(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         offset, self._size = self._size, self._size + written
+        self._checksum = zlib.crc32(data, self._checksum)
         return offset
+
+    @property
+    def appended(self) -> Piece:
+        """The piece of the file that this appender wrote."""
+        return self._began, self._size, self._checksum
 
     def mark(self) -> FileMark:
         """Return the mark of the file, with the size after this appender's last write."""

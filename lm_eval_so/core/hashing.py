@@ -12,9 +12,13 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text import nfc
 
-# made once: `json.dumps` would make one a call
+# made once: `json.dumps` would make one a call; what is digested comes from files, so nothing is in itself
 _CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
 )
 _BUCKETS = 256
 

@@ -31,7 +31,7 @@ def test_changelog__newest_version_is_that_of_the_project() -> None:
 
 @pytest.mark.parametrize(
     "lock",
-    [f"requirements{kind}.lock" for kind in ("", "-build", "-local", "-dev", "-docs")],
+    [f"requirements{kind}.lock" for kind in ("", "-build", "-local", "-dev", "-docs", "-ray")],
 )
 def test_lock__every_pin_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")

@@ -1,39 +1,23 @@
 """Asking for real: cache, limit, breaker, pace, budget, attempts and retries."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import UnionType
 
-from lm_eval_so.core.asking.answer.outcome import Answers, Row, with_known_finish
+from lm_eval_so.core.asking.answer.outcome import Answers, Row
 from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.attempt import OutOfTime, Watch, attempt
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys
 from lm_eval_so.core.asking.endpoint.admission import FREE, Gate, Pass, Slot
 from lm_eval_so.core.asking.proof import Proof, prove
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, RetryDecision, Tried, chance_of, decide
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.clock import wall_clock
 from lm_eval_so.core.events import Noticed, Warned
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Interrupted, LMEvalError, Where
 
 _NOTICE_EVERY_S = 10.0
-_OURS = "lm_eval_so."
-"""Modules of backends whose responses need no check."""
-_SHAPE: Mapping[str, type | UnionType] = {
-    "text": str,
-    "tool_calls": tuple | list,
-    "finish_reason": str | None,
-    "refusal": str | None,
-    "reasoning": str | None,
-    "model": str | None,
-    "usage": Usage,
-    "context": tuple | list,
-    "context_ids": tuple | list,
-    "headers": Mapping,
-}
-"""Fields of a response that are written, and their types."""
 
 
 def _key_only(key: str) -> Where:
@@ -98,11 +82,12 @@ class LiveAsker:
         self._target = target
         self._resources = resources
         self._clock = resources.clock
-        self._wall = wall_clock(resources.environ)
+        self._wall = resources.wall_clock()
         self._cache = cache
         self._endpoint = resources.endpoint(self.backend, label=target.name, stage=target.stage)
         self.limiter = self._endpoint.limiter
         self._gate = Gate(self._endpoint, self.backend, resources.budget)
+        self._watch = Watch()
         self._proving = asyncio.Lock()
         self._end: LMEvalError | None = None
         self._untold: LMEvalError | None = None
@@ -238,7 +223,7 @@ class LiveAsker:
         most_s = min(policy.timeout_s, left_s)
         cut_s = budget.cut_s() if budget.is_limited else most_s
         try:
-            return await attempt(self.backend, request, time_s=min(most_s, cut_s))
+            return await attempt(self.backend, request, self._watch, time_s=min(most_s, cut_s))
         except OutOfTime:
             if cut_s < most_s:
                 raise budget.out_of_time() from None
@@ -291,44 +276,6 @@ class LiveAsker:
         self._resources.listener(Warned(stage=self._target.stage, text=text))
 
 
-class OutOfTime(Exception):  # noqa: N818 - no error: the asker says what it means
-    """End of an attempt's time."""
-
-
-async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) -> ChatResponse:
-    """Send a request once.
-
-    Args:
-        backend: Open backend.
-        request: Request to send.
-        time_s: Seconds until it is cut off.
-
-    Raises:
-        OutOfTime: If it took longer.
-        BackendError: The backend's own; `callable` for any other exception of it; `server` if the
-            answer ended by an error.
-    """
-    limit = asyncio.timeout(time_s)
-    try:
-        async with limit:
-            response = await backend.send(request)
-    except LMEvalError:
-        raise
-    except TimeoutError as error:
-        if limit.expired():
-            raise OutOfTime from None
-        raise _callable(error) from None  # a time-out of the backend's own
-    except asyncio.CancelledError as error:
-        if _is_cancelled():
-            raise
-        raise _callable(error) from None  # the backend gave up something of its own
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's; the row says what
-        raise _callable(error) from None
-    if not type(backend).__module__.startswith(_OURS):
-        _check(response, backend)
-    return with_known_finish(response)
-
-
 def _too_late(policy: Policy, *, left_s: float) -> BackendError:
     """Return the error of an attempt that took longer than it may.
 
@@ -341,26 +288,3 @@ def _too_late(policy: Policy, *, left_s: float) -> BackendError:
         return BackendError(ErrorKind.DEADLINE, what, retryable=False)
     what = f"no answer within {policy.timeout_s:g} s"
     return BackendError(ErrorKind.TIMEOUT, what, retryable=True, taken_in=True)
-
-
-def _check(response: object, backend: ChatBackend) -> None:
-    """Refuse an object that is no response: plugins are not type-checked."""
-    name = f"{type(backend).__name__}.send"
-    if not isinstance(response, ChatResponse):
-        raise _callable(TypeError(f"{name} gave {type(response).__name__}, not a ChatResponse"))
-    for key, kind in _SHAPE.items():
-        value = getattr(response, key)
-        if not isinstance(value, kind):
-            what = f"{name} gave a ChatResponse whose {key} is {type(value).__name__}"
-            raise _callable(TypeError(what))
-
-
-def _callable(error: BaseException) -> BackendError:
-    first_line = str(error).partition("\n")[0]
-    what = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return BackendError(ErrorKind.CALLABLE, what, retryable=False)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Self
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Budget
 from lm_eval_so.core.asking.endpoint.admission import Endpoint, Endpoints
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.clock import Wait, wait_for
+from lm_eval_so.core.clock import Wait, wait_for, wall_clock
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.secrets import Redactor
@@ -43,6 +44,10 @@ class Resources:
     def with_new_endpoints(self) -> Self:
         """Return the same without memory of what the endpoints bore, or of how they failed."""
         return replace(self, endpoints=Endpoints())
+
+    def wall_clock(self) -> Callable[[], datetime]:
+        """Return a function that tells the time of day in UTC; SOURCE_DATE_EPOCH fixes it."""
+        return wall_clock(self.environ)
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the user stops it, or the time of the run is up."""

@@ -187,8 +187,8 @@ def answered_error(
 
 def tells_error(values: Any) -> bool:
     """Return whether a body or an event is an error, of OpenAI or older versions of vLLM."""
-    is_mapping = isinstance(values, Mapping)
-    return is_mapping and bool(values.get("error") or values.get("object") == "error")
+    is_object = isinstance(values, dict)
+    return is_object and bool(values.get("error") or values.get("object") == "error")
 
 
 def is_forbidden(error: BackendError | ErrorInfo) -> bool:

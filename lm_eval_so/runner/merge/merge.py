@@ -15,7 +15,14 @@ from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.run import DatasetRef, RunInfo, RunResult
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, UsageError, Where
-from lm_eval_so.runner.merge.parts import Part, read_parts, rows_of, unlike, wrong_totals
+from lm_eval_so.runner.merge.parts import (
+    Part,
+    add_workers_rows,
+    read_parts,
+    rows_of,
+    unlike,
+    wrong_totals,
+)
 from lm_eval_so.runner.merge.row_index import (
     Chosen,
     Found,
@@ -190,9 +197,11 @@ def merge(
             or, with `recount`, other rows than they say; or if `out` cannot be written to.
         CannotMeasure: If rows are missing; names them.
     """
+    for text in add_workers_rows(folders):
+        listener(Noticed(stage=STAGE, text=text))
     parts = read_parts(folders)
     out = out or merged_folder(folders)
-    if any(out.resolve() == part.folder.resolve() for part in parts):
+    if len(parts) > 1 and any(out.resolve() == part.folder.resolve() for part in parts):
         hint = "choose another folder with -o"
         raise UsageError(f"{out} is one of the parts that are to be merged", hint=hint)
     dataset = find_dataset(parts)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from lm_eval_so.core.files import cannot_read
 from lm_eval_so.core.records.run import RunInfo, RunResult
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Problem, RecordError, Where
 from lm_eval_so.runner.merge.row_index import read_line
 from lm_eval_so.runner.plan.selection import Shard
 from lm_eval_so.runner.store.fingerprint import differences
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE, read_info, read_rows
 from lm_eval_so.runner.store.totals import Tally
+from lm_eval_so.runner.store.worker_rows import add_left_parts
 
 _WHOLE = "1/1"
 
@@ -23,6 +25,13 @@ class Part:
     folder: Path
     info: RunInfo
     shard: Shard
+
+
+def add_workers_rows(folders: Sequence[Path]) -> Iterator[str]:
+    """Yield what was added to runs whose leaders were killed, for people; errors as of `add_left_parts`."""
+    for folder in folders:
+        if added := add_left_parts(folder):
+            yield f"{counted(added, 'row')} of workers that have ended are added to {folder}"
 
 
 def read_parts(folders: Sequence[Path]) -> list[Part]:

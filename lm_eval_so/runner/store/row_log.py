@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lm_eval_so.core.files import Appender, FileMark, cannot_write, mark_of
+from lm_eval_so.core.files import Appender, FileMark, Piece, cannot_write, mark_of
 from lm_eval_so.core.hashing import sorted_u64
 from lm_eval_so.core.records.codec import dump_row, load_row, loads
 from lm_eval_so.core.records.run import RunResult
@@ -24,6 +25,7 @@ Stretch = tuple[int, int]
 """Byte offset and length of a line."""
 
 _ABSENT = -1
+_BLOCK = 1 << 16
 
 
 class ResultsChanged(CannotMeasure):
@@ -47,7 +49,8 @@ class RowLog:
         self._torn = torn
         self._beside = beside
         self._file: Appender | None = None
-        self._has_new_rows = False
+        self._written: Piece | None = None
+        """Piece that was appended last; None if nothing was."""
         self._synced_at = time.monotonic()
         _cut_torn(path, torn)
         self._mark: FileMark | None = mark_of(path)
@@ -67,7 +70,6 @@ class RowLog:
         if self._file is None:
             self.refuse_change()
             self._file = Appender(self._path)
-            self._has_new_rows = True
         offset = self._file.append(dump_row(row))
         if now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
@@ -96,6 +98,7 @@ class RowLog:
                 self._heal()
                 self._file.copy_to(self._path)
             self.close()
+            self._written = None  # the piece may be gone, or stand elsewhere
         self._heal()
 
     def sync(self) -> None:
@@ -131,21 +134,24 @@ class RowLog:
             The error that kept the log from being rewritten; the old one stays then, and is whole.
 
         Raises:
-            ResultsChanged: If another row than the expected one stands somewhere.
+            ResultsChanged: If the rows that were appended are not as they were written, or another
+                row than the expected one stands somewhere before them.
         """
         self.close()
         try:
             self._path.open("ab").close()  # a run may have no rows at all
             with self._path.open("rb") as log:
+                self._refuse_other_bytes(log)
                 if self._is_in_order(log, rows()):
                     return None
                 with self._beside.open("wb") as file:
                     for key, offset in rows():
                         log.seek(offset)
-                        file.write(self._row_at(log, key))
+                        file.write(self._row_at(log, key, offset))
                     file.flush()
                     os.fsync(file.fileno())
             self._beside.replace(self._path)
+            self._written = None
         except (OSError, ResultsChanged) as error:
             with suppress(OSError):
                 self._beside.unlink()
@@ -160,7 +166,7 @@ class RowLog:
         """Sync and close; the next row opens it again."""
         file, self._file = self._file, None
         if file is not None:
-            self._mark = file.mark()
+            self._mark, self._written = file.mark(), file.appended
             file.close()
 
     def _heal(self) -> None:
@@ -171,19 +177,33 @@ class RowLog:
         what = f"{self._path} was changed by another program while the run wrote to it"
         return ResultsChanged(what, hint="let nothing else write there, then run again to go on")
 
+    def _refuse_other_bytes(self, log: BinaryIO) -> None:
+        """Refuse a log whose last appended piece is another one now, down to the byte."""
+        if self._written is None:
+            return
+        begin, end, wanted = self._written
+        log.seek(begin)
+        left, checksum = end - begin, 0
+        while left and (block := log.read(min(left, _BLOCK))):
+            left, checksum = left - len(block), zlib.crc32(block, checksum)
+        if left or checksum != wanted:
+            raise self._changed()
+        log.seek(0)
+
     def _is_in_order(self, log: BinaryIO, rows: Iterable[KeyedOffset]) -> bool:
         """Return whether these rows are all that stands in the log, in this order."""
         end = 0
         for key, offset in rows:
             if offset != end:
                 return False
-            end += len(self._row_at(log, key))
+            end += len(self._row_at(log, key, offset))
         return end == os.fstat(log.fileno()).st_size
 
-    def _row_at(self, log: BinaryIO, key: int) -> bytes:
+    def _row_at(self, log: BinaryIO, key: int, offset: int) -> bytes:
         """Read the next line, which must be the row with this key."""
         line = log.readline()
-        if self._has_new_rows:  # else `read_rows` has just read them all
+        # the checksum vouches for what was appended; without that, `read_rows` has just read them all
+        if self._written is not None and offset < self._written[0]:
             row = row_of(line)
             if row is None or row_key(row.sample_id, row.sample_hash, row.repeat) != key:
                 raise self._changed()

@@ -6,8 +6,9 @@ it, and however often. A part is gone once its rows stand there.
 
 import asyncio
 import shutil
+from array import array
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from lm_eval_so.core.asking.live import LiveAsker
@@ -17,6 +18,7 @@ from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
+from lm_eval_so.runner.store.row_log import RowOffsets
 from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_info, read_rows
 
 _QUIET_S = 2.0
@@ -92,6 +94,41 @@ def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = 
             continue
         except OSError as error:
             raise cannot_write(part, error) from None
+
+
+def add_left_parts(folder: Path) -> int:
+    """Add the rows of parts to a run whose leader was killed, and return their number.
+
+    For want of a plan every row counts that the log lacks.
+
+    Args:
+        folder: Folder of a run.
+
+    Raises:
+        InputError: If a file cannot be read or written, or the run is being asked.
+    """
+    parts = sorted((folder / PARTS_FOLDER).glob("*/"))
+    if not parts or (info := read_info(folder)) is None:
+        return 0
+    with closing(RunDir.open(folder)) as run_dir:
+        places = [folder, *parts]
+        keys = (
+            key for place in places for key, _, _ in read_rows(place, info.fingerprint, damaged=[])
+        )
+        there, added = RowOffsets(array("Q", keys)), 0
+        for key, at, row in read_rows(folder, info.fingerprint, damaged=[]):
+            if row.status.is_final:
+                there.put(key, at)
+        for part in parts:
+            for key, _, row in read_rows(part, info.fingerprint, damaged=[]):
+                if there.lacks(key):
+                    at = run_dir.log.append(row)
+                    added += 1
+                    if row.status.is_final:
+                        there.put(key, at)
+        run_dir.log.sync()
+    shutil.rmtree(folder / PARTS_FOLDER)
+    return added
 
 
 def _take_notes(recorder: Recorder, part: Path) -> None:

@@ -110,8 +110,8 @@ def rates_of(
     if not model or not tariff.url or len(model) > _LONGEST_NAME:
         return None
     # prices change by the day, and of some models by the time of day
-    moment = (at or datetime.now(UTC)).replace(second=0, microsecond=0)
-    return _listed(model, tariff.url, moment)
+    minute = int((at or datetime.now(UTC)).timestamp()) // 60
+    return _listed(model, tariff.url, minute)
 
 
 @lru_cache(maxsize=64)
@@ -126,7 +126,7 @@ def _configured(price: Price) -> Rates:
 
 
 @lru_cache(maxsize=64)
-def _listed(model: str, url: str, at: datetime) -> Rates | None:
+def _listed(model: str, url: str, minute: int) -> Rates | None:
     """Look a model up in the list that genai-prices ships; it never asks the network here.
 
     Always by address: by the model's name alone the list guesses the provider, and a local server
@@ -142,7 +142,7 @@ def _listed(model: str, url: str, at: datetime) -> Rates | None:
             ListedUsage(input_tokens=0, output_tokens=0),
             model_ref=model,
             provider_api_url=url,
-            genai_request_timestamp=at,
+            genai_request_timestamp=datetime.fromtimestamp(minute * 60, UTC),
         )
     except LookupError:
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,7 @@ from lm_eval_so.runner.engine.assignment import Assignment, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
+from lm_eval_so.runner.merge.merge import merge
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run
 from lm_eval_so.runner.store.fingerprint import NewRun
@@ -325,8 +327,15 @@ async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_t
             assert parts
         with (parts[0] / "run_results.jsonl").open("ab") as file_of_part:
             file_of_part.write(b'{"half')
+        shutil.copytree(tmp_path / "run", merged := tmp_path / "merged")
+        with pytest.raises(CannotMeasure, match="the run has"):
+            merge([merged], out=merged)
+        there, asked = len(rows(merged)), len(server.requests)
+        assert not (merged / "parts").exists()
+        assert merge([merged], out=merged, allow_partial=True).counts == {"ok": there}
         events: list[Event] = []
         assert (await ask(file, None, events)).counts == {"ok": 60}
+        assert len(server.requests) == asked + 60 - there
     assert any("of workers that have ended are taken up" in str(event) for event in events)
     assert 60 <= len(server.requests) <= 60 + 2 * 4
     assert [row["sample_id"] for row in rows(tmp_path / "run")] == [f"q{i:04}" for i in range(60)]

@@ -10,7 +10,7 @@ import pytest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.errors import InputError, RecordError, UsageError
-from lm_eval_so.runner.store.row_log import RowOffsets
+from lm_eval_so.runner.store.row_log import ResultsChanged, RowOffsets
 from lm_eval_so.runner.store.run_dir import FolderLock, RunDir, read_rows
 
 
@@ -151,6 +151,33 @@ def test_append__tells_where_the_row_stands(tmp_path: Path):
     assert run_dir.log.put_in_order(lambda: [there["b"], there["a"]]) is None
     run_dir.close()
     assert texts(tmp_path) == ["둘", "3일"]
+
+
+@pytest.mark.parametrize(
+    ("now", "is_seen"),
+    [
+        ((b"old", b"o}d"), False),  # still a row, of an earlier run: nobody can know
+        ((b'"sample_id":"a"', b'"sample_id":"z"'), True),
+        ((b'{"schema"', b'x"schema"'), True),
+        ((b"new", b"n}w"), True),  # still a row, but not the one that was written
+    ],
+)
+def test_put_in_order__refuses_what_changed_in_place(
+    tmp_path: Path, now: tuple[bytes, bytes], is_seen: bool
+):
+    fill(tmp_path, row("b", "old"), row("a", "old"))
+    run_dir, log = RunDir.open(tmp_path), tmp_path / "run_results.jsonl"
+    run_dir.log.append(row("c", "new"))
+    there = places(tmp_path)
+    content = log.read_bytes()
+    log.write_bytes(content.replace(*now))  # the same file, of the same size
+    wanted = [there["a"], there["b"], there["c"]]
+    if is_seen:
+        with pytest.raises(ResultsChanged):
+            run_dir.log.put_in_order(lambda: wanted)
+    else:
+        assert run_dir.log.put_in_order(lambda: wanted) is None
+    run_dir.close()
 
 
 def test_row_offsets__know_planned_rows_only():

@@ -214,17 +214,15 @@ def carry_here(file: Path, seconds: float) -> None:
 
 def section_of(folder: Path, scale: float) -> str:
     """Measure, and return the tables."""
-    counted = count_calls(folder, max(CHUNK, round(4_000 * scale)))
-    chunks = -(-max(CHUNK, round(4_000 * scale)) // CHUNK)
-    head = ["who: call", "calls", "a second", "a chunk"]
-    lines = [
+    n = max(CHUNK, round(4_000 * scale))
+    counted, chunks = count_calls(folder, n), -(-n // CHUNK)
+    calls = [
         [who, str(calls), f"{calls / counted.took_s:.1f}", f"{calls / chunks:.2f}"]
         for who, calls in sorted(counted.calls.items())
     ]
-    title = f"Calls of the coordinator: {WORKERS} workers, {chunks} chunks of {CHUNK}, {counted.took_s:.1f} s, budget and rate limited"
-    texts = [section(title, head, lines)]
-    head = ["callers at once", "calls a second", "CPU µs a call, coordinator's process"]
-    lines = [
+    title = f"Calls of the coordinator: {WORKERS} workers, {chunks} chunks, {counted.took_s:.1f} s"
+    texts = [section(title, ["who: call", "calls", "a second", "a chunk"], calls)]
+    leases = [
         [
             str(one.callers),
             f"{one.calls / one.took_s:,.0f}",
@@ -232,11 +230,11 @@ def section_of(folder: Path, scale: float) -> str:
         ]
         for one in carry(folder, max(0.5, 4 * scale))
     ]
-    texts.append(section("Leases that an actor of Ray gives", head, lines))
-    head = ["of the coordinator alone", "figure"]
-    lines = [["bytes a chunk", f"{bytes_a_chunk():.0f}"]]
-    lines += [[f"µs a lease, {n:,} workers", f"{lease_us(n):.1f}"] for n in MANY_WORKERS]
-    texts.append(section("Without Ray", head, lines))
+    head = ["callers at once", "leases a second", "CPU µs a lease, in the actor's process"]
+    texts.append(section("Leases of an actor on Ray", head, leases))
+    alone = [["bytes a chunk", f"{bytes_a_chunk():.0f}"]]
+    alone += [[f"CPU µs a lease, {n:,} workers", f"{lease_us(n):.1f}"] for n in MANY_WORKERS]
+    texts.append(section("The coordinator alone, without Ray", ["what", "figure"], alone))
     return "\n".join(texts)
 
 

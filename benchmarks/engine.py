@@ -1,7 +1,7 @@
 """How a run by workers on Ray compares with one process, on this machine.
 
     python benchmarks/engine.py                              all parts, as Markdown on stdout (about 8 minutes)
-    python benchmarks/engine.py --part rates --rounds 1 --scale 0.1
+    python benchmarks/engine.py --part overhead --workers 2 --rounds 1 --scale 0.1
     python benchmarks/engine.py --write                      … and into RESULTS.md and docs/scale-costs.md
 
 Needs the extra ray, and Linux. All engines take turns, each against a server of its own, which shares the
@@ -12,29 +12,25 @@ moment at which it is largest. Every row is compared with what the server sent.
 
 import argparse
 import os
+import runpy
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import coordinator
-import scale_table
 from clients import KEY, check_rows, rows_of, run_command, write_config, write_samples
 from measured import HERE, Seen, machine, serve
 from processes import COORDINATOR, LEADER, RAY, ROLES, WORKERS, Watched, watch
 from speed import ratio, section, spread
 
-ENGINES: Mapping[str, int | None] = {
-    "local": None,
-    "ray, 1 worker": 1,
-    "ray, 2 workers": 2,
-    "ray, 4 workers": 4,
-}
+LOCAL = "local"
+WORKERS_TRIED = (1, 2, 4)
 HEADING = "# Workers on Ray"
-MOST = "ray, 4 workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,8 @@ class Plan:
     rounds: int
     scale: float
     """Times the usual number of samples."""
+    engines: Mapping[str, int | None]
+    """Names of the engines, and their workers."""
 
     def n(self, usual: int) -> int:
         """Return a number of samples."""
@@ -105,14 +103,20 @@ class Run:
 
 
 def ask(
-    plan: Plan, engine: str, n: int, *, latency_ms: float = 0, concurrency: int, chunk: int = 0
+    plan: Plan,
+    workers: int | None,
+    n: int,
+    *,
+    latency_ms: float = 0,
+    concurrency: int,
+    chunk: int | None = None,
 ) -> Run:
-    """Let an engine ask a server of its own, and check what it wrote.
+    """Let one process, or workers on Ray, ask a server of its own, and check what was written.
 
     Raises:
         RuntimeError: If a row is missing, stands twice or has another answer, or a process stays.
     """
-    dataset, workers = plan.dataset(n), ENGINES[engine]
+    dataset = plan.dataset(n)
     # Ray's sockets need short names
     with (
         tempfile.TemporaryDirectory(dir=plan.folder) as name,
@@ -125,7 +129,7 @@ def ask(
         command = run_command(file)
         if workers is not None:
             command += ["--engine", "ray", "--workers", str(workers)]
-        if workers is not None and chunk:
+        if chunk is not None:
             command += ["--chunk-size", str(chunk)]
         environ = {**KEY, "RAY_TMPDIR": own, "RAY_AUTH_MODE": "disabled"}
         parts = Parts(folder / "run" / "parts")
@@ -134,7 +138,7 @@ def ask(
         check_rows(dataset, rows)
         seen = server.seen()
         if seen.requests != n:
-            raise RuntimeError(f"{engine}: {seen.requests} requests for {n} samples")
+            raise RuntimeError(f"{seen.requests} requests for {n} samples")
         return Run(n=n, seen=seen, took=took, parts=parts, bytes=rows.stat().st_size)
 
 
@@ -142,30 +146,33 @@ def in_turns(
     plan: Plan, n: int, *, latency_ms: float = 0, concurrency: int
 ) -> dict[str, list[Run]]:
     """Let all engines ask the same, one after the other, several times."""
-    runs: dict[str, list[Run]] = {engine: [] for engine in ENGINES}
+    runs: dict[str, list[Run]] = {engine: [] for engine in plan.engines}
     for _ in range(plan.rounds):
         for engine, of in runs.items():
-            of.append(ask(plan, engine, n, latency_ms=latency_ms, concurrency=concurrency))
+            workers = plan.engines[engine]
+            of.append(ask(plan, workers, n, latency_ms=latency_ms, concurrency=concurrency))
     return runs
 
 
-def rates(plan: Plan) -> str:
-    """Throughput, start-up, CPU and memory, without latency and with it."""
+def overhead(plan: Plan) -> str:
+    """Throughput, start-up and CPU at no latency."""
     n, at_once = plan.n(20_000), 64
     found = in_turns(plan, n, concurrency=at_once)
-    texts = [section(f"No latency, {n:,} samples, {at_once} at once", *compared(found))]
+    return section(f"No latency, {n:,} samples, {at_once} at once", *compared(found))
+
+
+def latency(plan: Plan) -> str:
+    """The same at 200 ms, and memory."""
     n, at_once = plan.n(10_000), 400
     found = in_turns(plan, n, latency_ms=200, concurrency=at_once)
-    title = (
-        f"200 ms latency, {n:,} samples, {at_once} at once: at most {at_once / 0.2:,.0f} a second"
-    )
-    texts += [section(title, *compared(found)), section(*memory(found))]
-    return "\n".join(texts)
+    most = f"at most {at_once / 0.2:,.0f} a second"
+    title = f"200 ms latency, {n:,} samples, {at_once} at once: {most}"
+    return "\n".join([section(title, *compared(found)), section(*memory(found))])
 
 
 def compared(found: Mapping[str, Sequence[Run]]) -> tuple[list[str], list[list[str]]]:
     """Return the table that compares engines."""
-    local = [run.rate for run in found["local"]]
+    local = [run.rate for run in found[LOCAL]]
     head = ["engine", "requests/s", "ratio", "s to the first request", "s after the last answer"]
     head += [f"CPU µs a row: {role}" for role in ROLES]
     lines = []
@@ -195,24 +202,19 @@ def memory(found: Mapping[str, Sequence[Run]]) -> tuple[str, list[str], list[lis
 
 def growth(plan: Plan) -> str:
     """What the leader takes, by the number of samples; and the files."""
-    head = [
-        "samples",
-        "chunks of",
-        "s to the first request",
-        "requests/s",
-        "s after the last answer",
-    ]
-    head += ["CPU µs a row: leader", "leader MiB", "parts at once", "MB of them", "bytes a row"]
+    head = ["samples", "chunks of", "requests/s", "leader's CPU s: until the first request"]
+    head += ["until the end", "leader MiB", "parts at once", "MB of them", "bytes a row"]
     lines = []
     for wanted in (20_000, 100_000):
         n = plan.n(wanted)
         size = max(1, min(5_000, n // 8))
-        run = ask(plan, "ray, 2 workers", n, concurrency=64, chunk=size)
-        took = [f"{run.start_s:.1f}", f"{run.rate:,.0f}", f"{run.end_s:.1f}"]
-        took += [f"{run.cpu_us(LEADER):.0f}", f"{run.took.memory.mib.get(LEADER, 0):.0f}"]
+        run = ask(plan, 2, n, concurrency=64, chunk=size)
+        moments = run.took.began_at, run.seen.first_at, run.took.ended_at
+        cpu = [f"{run.took.cpu_s(LEADER, *pair):.2f}" for pair in pairwise(moments)]
+        took = [f"{run.rate:,.0f}", *cpu, f"{run.took.most_mib.get(LEADER, 0):.0f}"]
         files = [str(run.parts.number), f"{run.parts.bytes / 1e6:.1f}", f"{run.bytes / n:.0f}"]
         lines.append([f"{n:,}", f"{size:,}", *took, *files])
-    return section("Growth with n (ray, 2 workers, no latency)", head, lines)
+    return section("Growth with n: 2 workers, no latency", head, lines)
 
 
 def coordinating(plan: Plan) -> str:
@@ -221,7 +223,7 @@ def coordinating(plan: Plan) -> str:
 
 
 PARTS: dict[str, Callable[[Plan], str]] = {
-    part.__name__: part for part in (rates, growth, coordinating)
+    part.__name__: part for part in (overhead, latency, growth, coordinating)
 }
 
 
@@ -237,7 +239,8 @@ def write(text: str) -> None:
     before, _, rest = old.partition(f"\n{HEADING}\n")
     _, mark, after = rest.partition("\n# ")
     file.write_text(f"{before.rstrip()}\n\n{text.rstrip()}\n{mark}{after}", encoding="utf-8")
-    scale_table.update()
+    made = runpy.run_path(str(HERE.parent / "scripts" / "docs_scale_costs.py"))
+    made["PAGE"].write_text(made["page"](), encoding="utf-8", newline="\n")
 
 
 def main() -> None:
@@ -250,13 +253,18 @@ def main() -> None:
     arguments.add_argument(
         "--write", action="store_true", help="write RESULTS.md and the page, too"
     )
+    arguments.add_argument(
+        "--workers", type=int, nargs="+", default=WORKERS_TRIED, help="numbers of workers on Ray"
+    )
     told = arguments.parse_args()
-    if told.write and (told.part or told.scale != 1):
+    engines: dict[str, int | None] = {LOCAL: None}
+    engines |= {f"ray, {n} worker{'s' * (n > 1)}": n for n in told.workers}
+    if told.write and (told.part or told.scale != 1 or tuple(told.workers) != WORKERS_TRIED):
         arguments.error("RESULTS.md holds all parts at full size")
     about = __doc__.partition(chr(10) * 2)[2].rpartition(chr(10) * 2)[2]
     texts = [f"{HEADING}\n\n`python benchmarks/engine.py`. {machine()}{load()}\n\n{about}"]
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(Path(folder), told.rounds, told.scale)
+        plan = Plan(Path(folder), told.rounds, told.scale, engines)
         for name in told.part or PARTS:
             texts.append(PARTS[name](plan))
             print(texts[-1], flush=True)

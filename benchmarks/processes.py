@@ -52,6 +52,8 @@ class Watched:
     """What each process was in the end; Ray makes some before it knows for what."""
     memory: Memory
     """At the moment at which most was held."""
+    most_mib: Mapping[str, float]
+    """Most that the processes of each role held together."""
 
     def cpu_s(self, role: str, since: float, until: float) -> float:
         """Return the CPU seconds of a role between two moments, interpolated between looks."""
@@ -114,6 +116,7 @@ def watch(
         looks=looking.looks,
         roles=looking.roles,
         memory=looking.memory,
+        most_mib=looking.most_mib,
     )
 
 
@@ -123,6 +126,7 @@ class _Looking:
     def __init__(self, entry: bytes) -> None:
         self.looks: list[tuple[float, dict[int, float]]] = []
         self.memory = Memory(mib={}, processes={})
+        self.most_mib: dict[str, float] = {}
         self._entry = entry
         self.is_ours: dict[int, bool] = {}
         self.roles: dict[int, str] = {}
@@ -180,6 +184,8 @@ class _Looking:
                 role = self.roles.get(pid, RAY)
                 mib[role] += sum(int(x.split()[1]) for x in lines if x.startswith("Pss:")) / 1024
                 processes[role] += 1
+        for role, size in mib.items():
+            self.most_mib[role] = max(size, self.most_mib.get(role, 0.0))
         found = Memory(mib=dict(mib), processes=dict(processes))
         if found.total_mib > self.memory.total_mib:
             self.memory = found

@@ -61,7 +61,7 @@ def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
 
 
-@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "site"])
+@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "scale_costs", "site"])
 def test_made_page__is_what_its_script_makes(name: str, request: pytest.FixtureRequest) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / f"docs_{name}.py"))
     page, path = script["page"](), script["PAGE"]

@@ -189,12 +189,12 @@ async def take_leases(actor: Any, callers: int, seconds: float) -> dict[str, flo
 
     async def go_on(name: str) -> None:
         nonlocal calls
-        report = _report("part")
+        report = _report((await actor.claim.remote(name)).part)  # without one there is no share
         while time.monotonic() < since + seconds:
             await actor.lease.remote(name, report)
             calls += 1
 
-    await asyncio.gather(*(go_on(f"w{i}") for i in range(callers)))
+    await asyncio.gather(*(go_on(f"{since}-{i}") for i in range(callers)))
     return {"callers": callers, "calls": calls, "since": since, "until": time.monotonic()}
 
 
@@ -204,7 +204,8 @@ def carry_here(file: Path, seconds: float) -> None:
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        actor = ray.remote(num_cpus=0)(Coordinator).remote([], {})
+        chunks = [Chunk(number=i, at=i, samples=5_000) for i in range(1 + sum(CALLERS))]
+        actor = ray.remote(num_cpus=0)(Coordinator).remote(chunks, {})
         asyncio.run(take_leases(actor, 1, 1))  # warm
         found = [asyncio.run(take_leases(actor, callers, seconds)) for callers in CALLERS]
     finally:

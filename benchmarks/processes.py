@@ -138,9 +138,12 @@ class _Looking:
         now, alive = time.monotonic(), self._alive()
         for pid, fields in alive.items():
             self._cpu_s[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
-            self.roles.setdefault(pid, RAY)
             with suppress(OSError):
-                self.roles[pid] = _role_of(Path(f"/proc/{pid}/cmdline").read_bytes())
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+                # who is about to end has none, or an actor that of Ray's idle ones
+                if title and self.roles.get(pid) not in _TITLES.values():
+                    self.roles[pid] = _role_of(title)
+            self.roles.setdefault(pid, RAY)
         self.looks.append((now, dict(self._cpu_s)))
         if now >= self._memory_at + _MEMORY_S:
             self._memory_at = now

@@ -9,8 +9,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judge
 from lm_eval_so.evaluator.binding.metric_problems import refuse_unsound
-from lm_eval_so.evaluator.binding.open_metrics import open_metrics
 from lm_eval_so.evaluator.calibration.calibration_files import read_calibrations
+from lm_eval_so.evaluator.open_judged import open_judged
 from lm_eval_so.evaluator.rows.join import open_rows
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.score_rows import score_rows
@@ -58,6 +58,7 @@ async def evaluate(
     refuse_unsound(config)
     calibrations = read_calibrations(config, resources.listener)
     with open_rows(config, inputs.runs) as rows:
-        async with open_metrics(config, resources, opens, baseline=inputs.baseline) as bound:
+        opening = open_judged(config, resources, rows, opens, baseline=inputs.baseline)
+        async with opening as bound:
             gathered = await score_rows(config, resources, bound, rows, labels=labels)
     return make_report(config, resources, gathered, calibrations, inputs.origin)

@@ -7,7 +7,7 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.errors import InputError, Problem
-from lm_eval_so.runner.batch.executor import batch_problems
+from lm_eval_so.runner.batch.executor import no_batches
 from lm_eval_so.runner.plan.selection import backend_section
 
 
@@ -25,7 +25,7 @@ def check(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
         for problem in backend_problems(section, config=config, environ=environ)
     ]
     if config.run.executor == "batch":
-        problems += batch_problems(config, environ)
+        problems += no_batches(config, environ)
     return problems if environ is None else [*problems, *_lacking(config)]
 
 

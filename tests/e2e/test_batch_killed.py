@@ -1,10 +1,12 @@
-"""A run by batch that is killed between any two steps pays for one batch."""
+"""A run or judges by batch that are killed between any two steps pay for one batch."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
-from servers.batch_server import BatchServer
+from evaluation import a_run, write_run
+from servers.batch_server import BatchServer, Line
 from servers.commands import Started
 from servers.processes import finish, start, write_config
 from servers.runs import rows, write_dataset
@@ -63,3 +65,45 @@ def test_run__interrupted_says_how_to_come_back(tmp_path: Path):
         assert finish(start(config, *BY_BATCH)) == (0, "")
         assert len(server.book.batches) == 1
     assert len(rows(tmp_path / "runs" / "bot")) == 5
+
+
+JUDGED = """
+version: 1
+suite: e2e
+dataset: {{path: .}}
+metrics:
+  - name: llm_judge
+    params: {{rubric: 기간을 말하면 좋음, labels: [좋음, 나쁨]}}
+    backend: {{name: openai, params: {{model: judge}}, options: {{base_url: "{url}"}}}}
+    judge: {{executor: batch, template: ko}}
+"""
+
+
+def test_evaluate__killed_while_a_batch_is_answered_then_cancelled(tmp_path: Path):
+    write_dataset(tmp_path, 6)
+    write_run(tmp_path, tmp_path / "test.jsonl", lambda sample, _: a_run(f"{sample.id}: 3일"))
+    config = tmp_path / "lm-eval-so.yaml"
+    options = ("--run", str(tmp_path / "bot"), "-o", str(tmp_path / "reports"))
+    running: list[Started] = []
+
+    def kill(*step: str) -> None:
+        if step == ("GET", "/batches/batch_0") and len(running) == 1:
+            running[0].kill()
+            running[0].wait()
+
+    good = Line(text=json.dumps({"reason": "기간", "evidence": ["3일"], "label": "좋음"}))
+    with BatchServer(lambda _: good, looks=10**6) as server:
+        server.direct, server.after = lambda _: good, kill
+        config.write_text(JUDGED.format(url=server.url), encoding="utf-8")
+        running.append(start(config, *options, name="evaluate"))
+        assert finish(running[0])[0] == -signal.SIGKILL
+        running.append(start(config, "--cancel-batch", name="evaluate"))
+        assert finish(running[1]) == (0, "")
+        assert server.book.batches["batch_0"]["status"] == "cancelling"
+        running.append(start(config, *options, name="evaluate"))
+        assert finish(running[2]) == (0, "")
+        # the first question of the process that was killed is not asked again, either
+        assert (len(server.book.batches), len(server.book.direct)) == (1, 1)
+    report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
+    assert report["metrics"]["llm_judge"]["mean"] == 1
+    assert report["judges"]["llm_judge"]["calls"] == 6

@@ -64,6 +64,8 @@ class BatchServer:
         self.script = script
         self.looks = looks
         self.ends = ends
+        self.direct: Script | None = None
+        """What becomes of requests that are asked one by one; None: an answer that says so."""
         self.problems: list[dict[str, Any]] = []
         """Why batches fail, if they are to."""
         self.before: Callable[[str, str], int | None] = lambda method, path: None
@@ -105,9 +107,17 @@ class BatchServer:
                     self.book.batches[name]["status"] = "cancelling"
                     return 200, self.book.batches[name]
                 case "POST", [*_, "chat", "completions"]:
-                    self.book.direct.append(json.loads(body))
-                    text = f"direkt: {json.loads(body)['messages'][-1]['content']}"
-                    return 200, _completion(text)
+                    asked = json.loads(body)
+                    self.book.direct.append(asked)
+                    if self.direct is not None:
+                        made = self.direct(asked)
+                        said = made.body or _completion(made.text or "")
+                        return (
+                            (200, said)
+                            if made.error is None
+                            else (made.status, {"error": made.error})
+                        )
+                    return 200, _completion(f"direkt: {asked['messages'][-1]['content']}")
         return 404, {"error": {"message": f"nothing at {method} {path}"}}
 
     def _upload(self, body: bytes, kind: str) -> dict[str, Any]:

@@ -111,6 +111,13 @@ def _stop_problems(config: Config) -> Iterator[Problem]:
             where=config.where("run", "executor"),
             hint="use executor: live, or leave stop out",
         )
+    for position, metric in enumerate(config.metrics):
+        if metric.judge.executor == "batch":
+            yield Problem(
+                what=f"stop: {stop} looks after each round, and {metric.id} is judged by batch",
+                where=config.where("metrics", position, "judge", "executor"),
+                hint="ask the judge with executor: live, or leave stop out",
+            )
 
 
 def _contradictions(metric: str, section: GateMetricSection, place: Place) -> Iterator[Problem]:

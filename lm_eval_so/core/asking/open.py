@@ -11,7 +11,7 @@ from lm_eval_so.core.asking.endpoint.admission import Endpoint
 from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
-from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.backends.base import ChatBackend, backends
 from lm_eval_so.core.backends.build import (
     backend_fingerprint,
     build_backend,
@@ -131,6 +131,42 @@ def backend_problems(
         build_asked(section, config=config, environ=environ, hosts=hosts)
     except InputError as error:
         return list(error.problems)
+    return []
+
+
+def batch_problems(
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    key: tuple[str | int, ...],
+    needs_cache: bool = False,
+) -> list[Problem]:
+    """Find what keeps a backend from being asked by batch.
+
+    Args:
+        section: Section of the backend.
+        config: Whole config.
+        environ: Environment variables; None: the config alone is looked at.
+        key: Path of the key that wants it to be asked so.
+        needs_cache: Whether the answers are kept nowhere but in the cache.
+    """
+    at, where = section_path(section, config), config.where(*key)
+    try:
+        backend = build_backend(section, config=config, where_path=at, environ=environ)
+    except InputError:  # told by whoever checks the backend
+        return []
+    if not backend.capabilities.batch:
+        what = f"the backend {section.name} has no batch service"
+        able = " and ".join(backends.builtin_with(lambda each: each.capabilities.batch))
+        hint = f"{able} have one; ask others with {where.key}: live"
+        return [Problem(what=what, where=where, hint=hint)]
+    if needs_cache and cache_path(backend, config) is None:
+        what = "answers of a batch are kept in the cache, which is off"
+        if config.run.cache is not False:
+            what = f"answers of a batch are kept in the cache, and those of {section.name} are not"
+        hint = f"ask with {where.key}: live, or have them cached (run.cache, options.cacheable)"
+        return [Problem(what=what, where=where, hint=hint)]
     return []
 
 

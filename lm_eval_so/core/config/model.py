@@ -199,6 +199,11 @@ class MetricSection(Section):
         name = _id_of(self.name)
         return (self.id, name) if self._shares_name and name != self.id else (self.id,)
 
+    def asked_live(self) -> Self:
+        """Return this metric with judges that are asked one by one."""
+        judge = self.judge.model_copy(update={"executor": "live"})
+        return self.model_copy(update={"judge": judge})
+
     def share_name(self, names: Mapping[str, str]) -> None:
         """Accept parameters under the metric's name, too, unless that is the id of another metric.
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -42,6 +42,8 @@ class JudgeSection(Section):
     """Usable votes that a panel needs; default: more than half."""
     retest: int = Field(default=0, ge=0)
     """Rows to judge a second time, without the cache, to measure the judge's consistency."""
+    executor: Literal["live", "batch"] = "live"
+    """Way of asking the judge; batch uses its endpoint's batch service: cheaper, within a day."""
     calibration: Path | None = None
     """Path of the calibration.json made by `calibrate`."""
 

@@ -1,13 +1,14 @@
 """Means of samples that come in groups: the group is the independent unit."""
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, repeat
 from operator import itemgetter, mul
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lm_eval_so.core.stats.bounded import (
     LOST,
@@ -22,6 +23,10 @@ from lm_eval_so.core.stats.bounded import (
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 
 T = TypeVar("T")
+_MOST_AT_ONCE = 100_000
+"""Most places that a getter, which takes 50 bytes for each, is made for."""
+_LARGE = 100
+"""Size from which on a group is cut out of a column, which is slower for small ones."""
 _LEAST_UNITS = 2.0
 """Below it, t has fewer than one degree of freedom, and its quantiles leave all bounds."""
 
@@ -41,6 +46,11 @@ class Chosen:
         """Return the entries of a column."""
         if len(self.places) < 2:  # an itemgetter of one gives no tuple
             return [column[place] for place in self.places]
+        if len(self.places) > _MOST_AT_ONCE:
+            some: Iterable[Any] = map(column.__getitem__, self.places)
+            if isinstance(column, array):
+                return cast("Sequence[T]", array(column.typecode, some))
+            return [*some]
         if self._getter is None:
             self._getter = itemgetter(*self.places)
         taken: tuple[T, ...] = self._getter(column)
@@ -82,14 +92,15 @@ class Layout:
         return list(accumulate(self.sizes, initial=0))
 
     @cached_property
-    def names(self) -> list[int]:
+    def names(self) -> Sequence[int]:
         """Group number of each sample, in this order."""
-        return [number for number, size in enumerate(self.sizes) for _ in range(size)]
+        sizes = enumerate(self.sizes)
+        return array("I", chain.from_iterable(repeat(number, size) for number, size in sizes))
 
     @cached_property
-    def group_at(self) -> list[int]:
+    def group_at(self) -> Sequence[int]:
         """Group number by number of the sample, if samples are numbered from 0."""
-        found = [0] * len(self.order)
+        found = array("I", bytes(4 * len(self.order)))
         for number, name in zip(self.order, self.names, strict=True):
             found[number] = name
         return found
@@ -119,7 +130,12 @@ class Layout:
         for size, count in self.counts:
             own = ordered[start : start + size * count]
             start += size * count
-            found += own if size == 1 else map(combine, zip(*[iter(own)] * size, strict=True))
+            if size == 1:
+                found += own
+            elif size > _LARGE:  # as arguments of zip its values would take 40 bytes each
+                found += (combine(own[at : at + size]) for at in range(0, len(own), size))
+            else:
+                found += map(combine, zip(*[iter(own)] * size, strict=True))
         return found
 
     def of_units(self, each: Sequence[float]) -> Iterator[tuple[int, Sequence[float]]]:
@@ -138,14 +154,17 @@ def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
         groups: The group of each.
     """
     # no list per group: the garbage collector would walk each of them, time and again
-    own, called = list(groups), list(numbers)
+    own = list(groups)
     sizes = Counter(own)
-    rank = {group: place for place, group in enumerate(sorted(sizes, key=sizes.__getitem__))}
-    keys = list(map(rank.__getitem__, own))
-    return Layout(
-        order=[called[place] for place in sorted(range(len(keys)), key=keys.__getitem__)],
-        counts=sorted(Counter(sizes.values()).items()),
-    )
+    ordered = sorted(sizes, key=sizes.__getitem__)
+    starts = accumulate(map(sizes.__getitem__, ordered), initial=0)
+    # a place for each sample, one after the other: to sort the places would take 40 bytes for each
+    next_place = dict(zip(ordered, starts, strict=False))
+    order = array("I", bytes(4 * len(own)))
+    for number, group in zip(numbers, own, strict=True):
+        order[next_place[group]] = number
+        next_place[group] += 1
+    return Layout(order=order, counts=sorted(Counter(sizes.values()).items()))
 
 
 def grouped_interval(

@@ -28,7 +28,8 @@ def command_line(
     Args:
         name: Name of the command, as "baseline update".
         config: Config file, as given.
-        options: Other options: None and False are left out; True is a flag, or an argument.
+        options: Other options: None and False are left out; True is a flag, or an argument; a list
+            repeats the option.
         overrides: Texts of `--set`; the value of a possible secret is left out.
         plugins: Files of `--plugin`.
     """
@@ -36,8 +37,9 @@ def command_line(
 
     words = ["lm-eval-so", *name.split(), "-c", str(config)]
     for option, value in (options or {}).items():
-        if value is not None and value is not False:
-            words += [option] if value is True else [option, str(value)]
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and each is not False:
+                words += [option] if each is True else [option, str(each)]
     for override in overrides:
         words += ["--set", _shown(override)]
     for plugin in plugins:

@@ -18,7 +18,7 @@ from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError
-from lm_eval_so.evaluator.metrics.env import Judge
+from lm_eval_so.evaluator.metrics.env import Ask, Judge
 
 
 class OpenJudge(Protocol):
@@ -35,12 +35,12 @@ class ParamsAsker:
     """Asker that adds the parameters of the config and the backend's defaults to a request's own.
 
     Args:
-        asker: Asker of the judge's backend.
+        ask: Function that asks the judge's backend.
         params: Parameters that the backend sends.
     """
 
-    def __init__(self, asker: Asker, params: Mapping[str, JsonValue]) -> None:
-        self._asker = asker
+    def __init__(self, ask: Ask, params: Mapping[str, JsonValue]) -> None:
+        self._ask = ask
         self._params = params
 
     async def ask(self, request: ChatRequest) -> Answer:
@@ -50,7 +50,7 @@ class ParamsAsker:
             LMEvalError: If no further request can succeed.
         """
         params = {**self._params, **request.params}
-        return await self._asker.ask(replace(request, params=params))
+        return await self._ask(replace(request, params=params))
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def open_judge(
         BackendError: If the backend cannot get ready.
     """
     async with open_asker(section, config=config, resources=resources) as asker:
-        yield ParamsAsker(asker, sent_params(asker.backend))
+        yield ParamsAsker(asker.ask, sent_params(asker.backend))
 
 
 @asynccontextmanager

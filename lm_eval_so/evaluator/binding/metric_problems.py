@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from lm_eval_so.core.asking.open import backend_problems
+from lm_eval_so.core.asking.open import backend_problems, batch_problems
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.sample import TestSample
@@ -28,6 +28,12 @@ def check_metrics(config: Config, environ: Mapping[str, str] | None) -> list[Pro
             for metric in config.metrics
             for section in metric.judges
             for problem in backend_problems(section, config=config, environ=environ)
+        ),
+        *(
+            problem
+            for position, metric in enumerate(config.metrics)
+            if metric.judge.executor == "batch"
+            for problem in _batch_problems(config, environ, position, metric)
         ),
     ]
 
@@ -198,6 +204,29 @@ def _judge_problems(
             hint = "the cache would give both one answer; name another model, or another seed"
             where = config.where("metrics", position, "panel", number)
             yield Problem(what="this judge sits on the panel twice", where=where, hint=hint)
+
+
+def _batch_problems(
+    config: Config, environ: Mapping[str, str] | None, position: int, section: MetricSection
+) -> Iterator[Problem]:
+    """Find what keeps the judges of a metric from being asked by batch."""
+    key = ("metrics", position, "judge", "executor")
+    where = config.where(*key)
+    if not section.judges:
+        what, hint = f"{section.id} names no judge to ask by batch", "give it a backend"
+        yield Problem(what=what, where=where, hint=hint)
+    elif section.judges[0].options.get("api") == "embeddings":
+        what, hint = "an embedder is not asked by batch", "leave executor out"
+        yield Problem(what=what, where=where, hint=hint)
+        return
+    told = [
+        problem
+        for judge in section.judges
+        for problem in batch_problems(
+            judge, config=config, environ=environ, key=key, needs_cache=True
+        )
+    ]
+    yield from dict.fromkeys(told)  # of a panel all may say the same
 
 
 def _no_judge(config: Config, position: int, section: MetricSection) -> Problem:

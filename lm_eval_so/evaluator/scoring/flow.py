@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 
 from pydantic import TypeAdapter
 
@@ -187,6 +187,16 @@ class Flow:
         for each in group.rows:
             each.group = None  # a cycle would keep the row until the garbage is collected
             self._done(each)
+
+
+def with_ends(rows: Iterable[JoinedRow]) -> Iterator[tuple[JoinedRow, bool, bool]]:
+    """Yield each row, with whether it is the first and whether it is the last of its sample."""
+    last = None
+    for each, following in pairwise(chain(rows, [None])):
+        assert each is not None  # noqa: S101 - only the last one is, which follows alone
+        is_last = following is None or following.sample.id != each.sample.id
+        yield each, each.sample.id != last, is_last
+        last = each.sample.id
 
 
 class Late:

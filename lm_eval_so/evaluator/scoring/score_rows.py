@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise, takewhile
+from itertools import takewhile
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -15,7 +15,7 @@ from lm_eval_so.evaluator.binding.open_metrics import prepare
 from lm_eval_so.evaluator.metrics.base import need_text
 from lm_eval_so.evaluator.rows.join import JoinedRow, JoinedRows
 from lm_eval_so.evaluator.scoring.draws import LabelRows
-from lm_eval_so.evaluator.scoring.flow import Flow, Late, Row, make_stages
+from lm_eval_so.evaluator.scoring.flow import Flow, Late, Row, make_stages, with_ends
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
 
 _YIELD_EVERY = 50
@@ -92,13 +92,10 @@ class _Work:
 
     def _entered(self, joined: Iterable[JoinedRow]) -> Iterator[Row]:
         """Yield each row once it has entered, until the user stops it."""
-        last = None
-        for each, following in pairwise(chain(joined, [None])):
-            if each is None or self._resources.stop.is_set():
+        for each, is_first, is_last in with_ends(joined):
+            if self._resources.stop.is_set():
                 return
-            number = self._gathered.enter(each, is_first=each.sample.id != last)
-            last = each.sample.id
-            is_last = following is None or following.sample.id != last
+            number = self._gathered.enter(each, is_first=is_first)
             yield self._flow.enter(number, each, is_last=is_last)
 
     async def _score(self, row: Row) -> None:

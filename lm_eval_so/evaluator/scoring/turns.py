@@ -1,8 +1,9 @@
 """A metric that applies other metrics to every answer of a conversation."""
 
+import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.core.records.sample import TestSample, UserTurn
-from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
@@ -136,28 +137,26 @@ class Turns(Metric):
         """Score every turn and return the reduced value."""
         said: list[_Said] = []
         shown: list[JsonValue] = []
-        votes: list[JudgeVote] = []
-        costs: list[float] = []
-        for number, (turn, bound) in enumerate(self._turns(sample, run), start=1):
-            at = _sample_at(sample, run.turns[:number])
-            found = await score_row(bound, at, _run_at(run, turn), repeat=run.repeat)
+        scored = await asyncio.gather(*self._scored(sample, run))
+        every = [score for found in scored for score in found]
+        votes = [vote for score in every for vote in score.judge]
+        costs = [score.cost_usd for score in every if score.cost_usd is not None]
+        total = math.fsum(costs) if costs else None
+        for number, found in enumerate(scored, start=1):
             of_turn = _Said()
             for score in found:
-                votes += score.judge
-                costs += [score.cost_usd] if score.cost_usd is not None else []
                 if score.status is ScoreStatus.UNSCORED:
                     figures: dict[str, object] = {"turn": number, "metric": score.metric}
                     figures["why"] = score.reason_in or score.reason or score.code or ""
                     why = say_in_each("metrics.turn_unscored", figures)
                     lost = self.unscored(sample, "part_unscored", why, votes=votes)
-                    return replace(lost, cost_usd=math.fsum(costs) if costs else None)
+                    return replace(lost, cost_usd=total)
                 if score.value is not None:
                     of_turn.values.append(score.value)
                     of_turn.passed.append(score.passed)
             shown.append(of_turn.value if of_turn.values else None)
             said += [of_turn] if of_turn.values else []
         score = self._reduced(sample, said, {"turns": shown})
-        total = math.fsum(costs) if costs else None
         return replace(score, judge=tuple(votes), cost_usd=total)
 
     def definition(self) -> dict[str, JsonValue]:
@@ -177,6 +176,21 @@ class Turns(Metric):
         asked = self._asked(sample, run)
         prompts = (bound.metric.first_prompt(at, of_turn) for bound, at, of_turn in asked)
         return next((prompt for prompt in prompts if prompt is not None), None)
+
+    def _scored(
+        self, sample: TestSample, run: RunResult
+    ) -> Iterator[Coroutine[Any, Any, list[Score]]]:
+        """Yield the work of scoring each turn; judges may be asked about all of them at once."""
+
+        async def score_turn(
+            bound: Sequence[BoundMetric], at: TestSample, of: RunResult
+        ) -> list[Score]:
+            rows = [score_row([each], at, of, repeat=run.repeat) for each in bound]
+            return [score for (score,) in await asyncio.gather(*rows)]
+
+        for number, (turn, bound) in enumerate(self._turns(sample, run), start=1):
+            at = _sample_at(sample, run.turns[:number])
+            yield score_turn(bound, at, _run_at(run, turn))
 
     def _asked(
         self, sample: TestSample, run: RunResult

@@ -165,14 +165,18 @@ def _evaluator_config(
         digests += [reach for _, reach in judges]
         shown: list[Any] = [judge for judge, _ in judges]
         has_panel = bool(each.section.panel)
-        section = each.section.model_dump(mode="json")
+        # how a judge is asked decides what it costs, and no score
+        section = each.section.model_dump(mode="json", exclude={"judge": {"executor"}})
         section["params"] = each.metric.params.model_dump(mode="json")
         for key in ("params", "only"):
             section[key] = written_value(section[key], config, key)
         section["backend"] = None if has_panel or not shown else shown[0]
         section["panel"] = shown if has_panel else []
         sections.append(section)
-    return {"metrics": sections, "report": config.report.model_dump(mode="json")}, digests
+    return {
+        "metrics": sections,
+        "report": config.report.model_dump(mode="json", exclude_none=True),
+    }, digests
 
 
 def _versions(infos: Sequence[RunInfo], bound: Sequence[BoundMetric]) -> dict[str, str]:

@@ -127,7 +127,8 @@ async def score_run(
     wanted = {each.id for each in in_order(bound)}
     narrowed = config.model_copy(
         update={
-            "metrics": [section for section in config.metrics if section.id in wanted],
+            # these few rows are waited for, so their judges are not asked by batch
+            "metrics": [each.asked_live() for each in config.metrics if each.id in wanted],
             "gate": config.gate.model_copy(update={"metrics": None}),
             "report": config.report.model_copy(update={"examples": _MOST_REASONS}),
         }

@@ -173,18 +173,19 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     metrics = _together(chosen, main)
     keys = {*RUN_RULES} | ({_SIMULATOR} if main.run.simulator else set())
     run = head.run.model_copy(update={key: getattr(main.run, key) for key in keys})
-    gate = _gate(main, head, unmeasured)
+    is_by_batch = any(metric.judge.executor == "batch" for metric in metrics)
+    can_stop = head.run.executor != "batch" and not is_by_batch
+    gate = _gate(main, unmeasured, can_stop=can_stop)
     update = {"suite": main.suite, "metrics": metrics, "gate": gate, "run": run}
     update["baseline"] = main.baseline
     return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
 
 
-def _gate(main: Config, head: Config, unmeasured: Collection[str]) -> GateSection:
+def _gate(main: Config, unmeasured: Collection[str], *, can_stop: bool) -> GateSection:
     """Return main's gate as it can be asked: of metrics that are measured, and in no rounds by a batch service."""
     gate, limits = main.gate, main.gate.metrics
     if limits is not None:
         limits = {key: each for key, each in limits.items() if key not in unmeasured}
-    can_stop = head.run.executor != "batch"
     return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 
 

@@ -1,39 +1,28 @@
 """The batches of a run: rows handed to the batch service of the endpoint, and read when it is done."""
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
 from lm_eval_so.core.asking.answer.outcome import Row
-from lm_eval_so.core.asking.cost.cost_estimate import bound_of
-from lm_eval_so.core.asking.cost.prices import known_rates
+from lm_eval_so.core.asking.batch.batch_log import ID_LENGTH, BatchFiles
+from lm_eval_so.core.asking.batch.service import (
+    BatchLimits,
+    BatchSettings,
+    InputFile,
+    InputLine,
+    OutputFiles,
+)
+from lm_eval_so.core.asking.batch.under_way import Chunks
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.workers import until_stopped
-from lm_eval_so.errors import (
-    BudgetSpent,
-    CannotMeasure,
-    ConfigError,
-    DatasetError,
-    Interrupted,
-    LMEvalError,
-    Problem,
-)
-from lm_eval_so.runner.batch.service import (
-    BatchLimits,
-    InputFile,
-    InputLine,
-    OutputFiles,
-    PatientService,
-)
+from lm_eval_so.errors import CannotMeasure, DatasetError, Interrupted, LMEvalError, Problem
 from lm_eval_so.runner.plan.jobs import Job
-from lm_eval_so.runner.store.batch_log import ID_LENGTH, BatchFiles
-from lm_eval_so.runner.store.recorder import Recorder
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
 
 Todo = Callable[[], Iterator[Job]]
 """Function that yields the jobs that have no row yet, anew with each call."""
 
-_SLOWER = 1.5
 _MOST_PROBLEMS = 1000
 
 
@@ -59,15 +48,11 @@ class Batching:
         self._asker = recorder.asker
         self._run_dir = recorder.run_dir
         self._resources = recorder.resources
-        self._service = PatientService(batches, self._asker.answers, self._resources, settings)
         self._run = settings
-        self._limits = limits or BatchLimits()
         self._files = BatchFiles(self._run_dir.path)
-        self._rates = known_rates(self._asker.backend)
-        self._reserved = Decimal(0)
-        self._spent: BudgetSpent | None = None
-        self._states: dict[int, BatchState] = {}
-        self._in_vain = 0
+        how = BatchSettings(run=settings, stage=STAGE, limits=limits or BatchLimits())
+        self._chunks = Chunks(self._asker, batches, self._files, self._resources, how)
+        self._service, self._reserve = self._chunks.service, self._chunks.reserve
 
     async def ask_all(self, todo: Todo) -> LMEvalError | None:
         """Hand over, wait and read; return the error that ended it early, if any.
@@ -85,7 +70,7 @@ class Batching:
 
         await until_stopped(work(), stop, grace_s=self._run.drain_s)
         if self._files.unread and (stop.is_set() or failure is not None):
-            self._tell_that_it_goes_on()
+            self._chunks.tell_that_they_go_on()
         if failure is None and stop.is_set():
             return Interrupted("interrupted")
         return failure
@@ -95,14 +80,14 @@ class Batching:
         for position in self._files.unread:  # of an earlier invocation
             await self._resume(position, todo)
         await self._read_all(todo)
-        while self._spent is None and await self._hand_over(todo):
+        while self._reserve.spent is None and await self._hand_over(todo):
             await self._read_all(todo)
         left = sum(1 for _ in todo())
-        if left and self._spent is None and self._run.batch_leftovers == "leave":
+        if left and self._reserve.spent is None and self._run.batch_leftovers == "leave":
             what = f"{counted(left, 'row')} did not come back with their batch"
             hint = "set run.batch_leftovers: ask, so that the next run asks them one by one"
             return CannotMeasure(what, hint=hint)
-        return self._spent if left else None
+        return self._reserve.spent if left else None
 
     async def _hand_over(self, todo: Todo) -> bool:
         """Put the rows that no batch has into new batches; return whether there were any."""
@@ -110,7 +95,7 @@ class Batching:
         held = next(lines, None)
         while held is not None:
             with InputFile.open() as file:
-                while held is not None and file.has_room(held, self._limits):
+                while held is not None and file.has_room(held, self._chunks.limits):
                     file.add(held)
                     held = next(lines, None)
                 position = self._files.add(file.ids)
@@ -123,16 +108,8 @@ class Batching:
             key = self._asker.key_of(job.request)
             if self._files.has(key[:ID_LENGTH]) or self._is_known(job, key):
                 continue
-            usd = Decimal(0)
-            if self._resources.budget.max_usd is not None:
-                usd = bound_of(job.request, self._rates).usd * self._discount
-            try:
-                if not self._resources.budget.take(usd):
-                    return  # more may fit once it is known what the others cost
-            except BudgetSpent as error:
-                self._spent = error
-                return
-            self._reserved += usd
+            if not self._reserve.take(job.request):
+                return  # more may fit once it is known what the others cost
             line = self._service.line(key[:ID_LENGTH], job.request)
             yield InputLine(custom_id=key[:ID_LENGTH], line=line)
 
@@ -161,53 +138,20 @@ class Batching:
             await self._begin(position, file)
 
     async def _begin(self, position: int, file: InputFile) -> None:
-        """Upload the file of a chunk and begin its batch, each once."""
-        chunk = self._files.log.chunks[position]
-        if chunk.file_id is None:
-            file.finish()
-            name = f"lm-eval-so-{chunk.digest[:16]}.jsonl"
-            uploaded = await self._service.upload(file.path, name)
-            chunk = self._files.change(position, file_id=uploaded)
-        log = self._files.log
-        metadata = {"lm_eval_so_run": log.run, "lm_eval_so_chunk": chunk.digest}
-        state = await self._service.begin(chunk.file_id or "", metadata, since=log.begun_at)
-        self._files.change(position, batch_id=state.id)
-        self._states[position] = state
-        self._asker.requests += chunk.requests
-        self._recorder.notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
+        await self._chunks.begin(position, file)
+        self._asker.requests += self._files.log.chunks[position].requests
 
     async def _read_all(self, todo: Todo) -> None:
         """Wait for every batch, and read each as soon as it is over."""
-        wait_s = self._limits.first_wait_s
-        while self._files.unread:
-            over = [at for at in self._files.unread if (await self._look(at)).is_over]
-            for position in over:
-                await self._read(position, todo)
-            if not over:
-                await self._service.pause(wait_s)
-                wait_s = min(self._limits.longest_wait_s, wait_s * _SLOWER)
-        self._resources.budget.settle(self._reserved, Decimal(0))
-        self._reserved = Decimal(0)
+        async for position, state in self._chunks.each_over():
+            await self._read(position, state, todo)
 
-    async def _look(self, position: int) -> BatchState:
-        """Ask for the state of a batch, and tell the listener if it is new."""
-        batch_id = self._files.log.chunks[position].batch_id or ""
-        before = self._states.get(position)
-        state = await self._service.look(batch_id)
-        if state is None:
-            return before or BatchState(id=batch_id, status="unknown")
-        self._states[position] = state
-        if before is None or (before.status, before.completed) != (state.status, state.completed):
-            self._recorder.notice(f"batch {state.id}: {state.status}, {self._so_far(position)}")
-        return state
-
-    async def _read(self, position: int, todo: Todo) -> None:
+    async def _read(self, position: int, state: BatchState, todo: Todo) -> None:
         """Write the rows that a batch answered."""
-        state = self._states[position]
         if state.status == "failed":
-            problems = self._problems(position, state, todo)
+            error = self._chunks.refused(state, self._names(position, state, todo))
             self._files.change(position, is_void=True)
-            raise ConfigError.of(problems)
+            raise error
         rows = 0
         with OutputFiles.open() as files:
             await self._service.download(files, state)
@@ -215,7 +159,7 @@ class Batching:
                 rows += self._read_row(job, files, state)
         self._run_dir.log.sync()  # before it counts as read
         self._files.change(position, is_read=True)
-        self._recorder.notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
+        self._chunks.notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
 
     def _read_row(self, job: Job, files: OutputFiles, state: BatchState) -> bool:
         key = self._asker.key_of(job.request)
@@ -231,36 +175,13 @@ class Batching:
         self._resources.budget.add(answer.cost_usd)
         return True
 
-    def _problems(self, position: int, state: BatchState, todo: Todo) -> list[Problem]:
-        """Return the problems that the service found in a file, by sample where it names a line."""
+    def _names(self, position: int, state: BatchState, todo: Todo) -> dict[int, str]:
+        """Return the samples of the lines of a file that the service blames."""
         ids = self._files.ids(position)
-        wanted = {ids[n - 1] for n, _ in state.problems if n and n <= len(ids)}
+        lines = {ids[n - 1]: n for n, _ in state.problems if n and n <= len(ids)}
         jobs = ((self._asker.key_of(job.request)[:ID_LENGTH], job) for job in todo())
-        names = {i: job.sample_id for i, job in jobs if i in wanted} if wanted else {}
-        told = []
-        for line, text in state.problems:
-            name = names.get(ids[line - 1]) if line and line <= len(ids) else None
-            at = f'sample "{name}": ' if name else f"line {line}: " if line else ""
-            why = self._resources.redactor.redact(text)
-            told.append(Problem(what=f"the batch service refuses {at}{why}"))
-        return told or [Problem(what=f"the batch service refuses batch {state.id}")]
-
-    def _so_far(self, position: int) -> str:
-        state, chunk = self._states.get(position), self._files.log.chunks[position]
-        return f"{state.completed if state else 0:,} of {chunk.requests:,}"
-
-    def _tell_that_it_goes_on(self) -> None:
-        for position in self._files.unread:
-            batch_id = self._files.log.chunks[position].batch_id
-            if batch_id is None:
-                continue
-            text = f"batch {batch_id} goes on ({self._so_far(position)})"
-            hint = f"come back with {self._resources.again}, or stop it with --cancel-batch"
-            self._recorder.warn(text, hint)
-
-    @property
-    def _discount(self) -> Decimal:
-        return Decimal(str(self._run.batch_discount))
+        wanted = ((lines.get(i), job) for i, job in jobs) if lines else ()
+        return {line: f'sample "{job.sample_id}"' for line, job in wanted if line}
 
 
 def _refuse_conversations(jobs: Iterator[Job]) -> None:

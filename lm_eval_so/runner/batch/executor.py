@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lm_eval_so.core.asking.open import open_asker
+from lm_eval_so.core.asking.batch.batch_log import going
+from lm_eval_so.core.asking.batch.service import cancel
+from lm_eval_so.core.asking.open import batch_problems, open_asker
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.batches import BatchState
-from lm_eval_so.core.backends.build import build_backend, section_path
 from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.events import Noticed
-from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError
+from lm_eval_so.errors import LMEvalError, Problem, UsageError, refuse
 from lm_eval_so.runner.batch.batch import Batching, Todo
 from lm_eval_so.runner.plan.selection import RunOptions, backend_section
-from lm_eval_so.runner.store.batch_log import going
 from lm_eval_so.runner.store.recorder import STAGE, Recorder
 
 
@@ -56,17 +55,14 @@ async def cancel_batch(
     ids = going(folder)
     if not ids:
         raise UsageError(f"no batch of {folder} goes on", hint="name the run's folder with -o")
-    opening = open_asker(backend_section(config), config=config, resources=resources)
-    async with opening as asker:
-        batches = asker.backend.batches()
-        try:
-            states = [await batches.cancel(batch_id) for batch_id in ids]
-        finally:
-            await batches.close()
-    for state in states:
+
+    def tell(state: BatchState) -> None:
         text = f"batch {state.id}: {state.status}; the next run reads what it answered"
         resources.listener(Noticed(stage=STAGE, text=text))
-    return states
+
+    opening = open_asker(backend_section(config), config=config, resources=resources)
+    async with opening as asker:
+        return await cancel(asker.backend.batches(), ids, tell)
 
 
 def refuse_to_forget(folder: Path) -> None:
@@ -81,22 +77,12 @@ def refuse_to_forget(folder: Path) -> None:
         raise UsageError(what, hint=hint)
 
 
-def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
+def no_batches(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
     """Find what keeps the chatbot from being asked by batch."""
-    section = config.backend
-    if section is None:
+    if config.backend is None:
         return []
-    at = section_path(section, config)
-    try:
-        backend = build_backend(section, config=config, where_path=at, environ=environ)
-    except InputError:  # told by whoever checks the backend
-        return []
-    if backend.capabilities.batch:
-        return []
-    what = f"the backend {section.name} has no batch service"
-    able = " and ".join(backends.builtin_with(lambda each: each.capabilities.batch))
-    hint = f"{able} have one; ask others with run.executor: live"
-    return [Problem(what=what, where=config.where("run", "executor"), hint=hint)]
+    key = ("run", "executor")
+    return batch_problems(config.backend, config=config, environ=environ, key=key)
 
 
 def refuse_without_batches(config: Config, environ: Mapping[str, str]) -> None:
@@ -105,5 +91,4 @@ def refuse_without_batches(config: Config, environ: Mapping[str, str]) -> None:
     Raises:
         ConfigError: If the chatbot cannot be asked by batch.
     """
-    if problems := batch_problems(config, environ):
-        raise ConfigError.of(problems)
+    refuse(no_batches(config, environ))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from lm_eval_so.core.asking.batch.batch_log import going
 from lm_eval_so.core.clock import RECENT, parse_time
 from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.run import Checkout, RunInfo, RunResult
 from lm_eval_so.errors import InputError
-from lm_eval_so.runner.store.batch_log import going
 from lm_eval_so.runner.store.run_dir import (
     INFO_FILE,
     LOCK_FILE,

@@ -1,18 +1,17 @@
 """The folder of a run: `run_results.jsonl`, `run.json`, and the lock that keeps them whole."""
 
-import fcntl
-import os
 import shlex
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from lm_eval_so.core.asking.batch.batch_log import BATCH_FILES
+from lm_eval_so.core.asking.folder_lock import FolderLock, refuse_linked
 from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
 from lm_eval_so.core.records.codec import dump_document, load_row, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.errors import InputError, RecordError, UsageError, Where
+from lm_eval_so.errors import RecordError, Where
 from lm_eval_so.runner.plan.jobs import row_key
 from lm_eval_so.runner.store.row_log import RowLog, Stretch, row_of
 from lm_eval_so.runner.store.sign_of_life import refuse_other_leader
@@ -22,65 +21,10 @@ RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
 TORN_FILE = "run_results.torn"
 NEW_FILE = "run_results.new"
-BATCH_FILES = ("batch.json", "batch.ids")
-"""Files of the log of batches."""
 PARTS_FOLDER = "parts"
 """Rows that workers wrote and that are not in the log yet."""
 RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES, PARTS_FOLDER)
 """Files of a run, which are moved aside together."""
-
-
-class FolderLock:
-    """Lock of a folder for this process; the kernel releases it if the process dies.
-
-    Raises:
-        UsageError: If another process holds it; names its id and machine.
-        InputError: If the folder cannot be written to.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK_FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = self._take()
-            self._sign()
-        except BlockingIOError:
-            holder = self._path.read_text("utf-8", "replace").strip() or "another process"
-            what = f"{folder} is being written by {holder}"
-            hint = "wait for it to end, or choose another folder with -o"
-            raise UsageError(what, where=Where(file=str(self._path)), hint=hint) from None
-        except OSError as error:
-            raise cannot_write(self._path, error) from None
-
-    def release(self) -> None:
-        """Release the folder."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-
-    def _sign(self) -> None:
-        """Write the holder of the folder into the file."""
-        try:
-            os.ftruncate(self._descriptor, 0)
-            who = f"process {os.getpid()} on {socket.gethostname()}\n"
-            os.write(self._descriptor, who.encode())
-        except OSError:
-            self.release()
-            raise
-
-    def _take(self) -> int:
-        while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # the holder before us may have removed the file that we have just locked
-                if os.path.samestat(os.fstat(descriptor), self._path.stat()):
-                    return descriptor
-            except FileNotFoundError:
-                pass
-            except OSError:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
 
 
 class RunDir:
@@ -105,7 +49,8 @@ class RunDir:
                 is a link.
         """
         refuse_links(path)
-        run_dir = cls(path, FolderLock(path))
+        hint = "wait for it to end, or choose another folder with -o"
+        run_dir = cls(path, FolderLock(path / LOCK_FILE, hint=hint))
         try:
             refuse_other_leader(path)
             run_dir._open_log()
@@ -223,14 +168,9 @@ def read_rows(
 
 def refuse_links(folder: Path) -> None:
     """Refuse links among the files of a run: a link in a checkout may lead anywhere."""
-    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES, PARTS_FOLDER):
-        file = folder / name
-        if file.is_symlink():
-            where = Where(file=str(file))
-            hint = "remove it, or choose another folder with -o"
-            raise InputError(
-                f"{file} is a link, and is not written through", where=where, hint=hint
-            )
+    hint = "remove it, or choose another folder with -o"
+    names = (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES, PARTS_FOLDER)
+    refuse_linked(folder, names, hint=hint)
 
 
 def _sure_row(line: bytes, where: Where, again: str) -> RunResult:

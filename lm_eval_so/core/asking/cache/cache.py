@@ -6,7 +6,6 @@ It is a help, never a need: a fault of it is told once, and asking goes on witho
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,15 +124,15 @@ class AnswerCache:
             return None
         return answer_of(found) if found else None
 
-    def put(self, key: str, answer: Answer) -> None:
+    def put(self, key: str, answer: Answer) -> bool:
         """Keep an answer, if it is one that may be kept: ok, refused or truncated, asked now.
 
-        Secrets were taken out of it before.
+        Secrets were taken out of it before. Returns whether it is kept.
         """
         if self._file is None or answer.response is None or answer.cached:
-            return
+            return False
         if answer.status not in _KEPT:
-            return
+            return False
         kept = Kept(
             status=answer.status,
             response=answer.response,
@@ -144,31 +143,37 @@ class AnswerCache:
         try:
             value = encode(kept)
         except ValueError:  # what JSON cannot hold is asked again
-            return
+            return False
         name = bytes.fromhex(key)
         self._waiting[name] = (name, int(time.time()), value)
         is_due = self._clock() - self._flushed_at >= self._every_s
         if is_due or len(self._waiting) % _FLUSH_AT == 0:
             self._flush()
+        return self._file is not None
+
+    def save(self) -> bool:
+        """Write the waiting answers now, and return whether all that were put are in the file."""
+        for _ in range(2):  # a damaged file is begun anew, and gets them then
+            self._flush(patience_ms=_BUSY_MS_AT_END)
+        return self._file is not None and not self._waiting
 
     def close(self) -> None:
         """Write the waiting answers, and close the file; without effect if it is closed."""
         if self._file is None:
             return
-        with suppress(sqlite3.Error):
-            self._file.execute(f"PRAGMA busy_timeout = {_BUSY_MS_AT_END}")
-        self._flush()
+        self._flush(patience_ms=_BUSY_MS_AT_END)
         if self._waiting and self._file is not None:
             self._give_up(OSError("another process holds it"))
         if self._file is not None:
             self._file.close()
         self._file = None
 
-    def _flush(self) -> None:
+    def _flush(self, *, patience_ms: int = _BUSY_MS) -> None:
         self._flushed_at = self._clock()
         if self._file is None or not self._waiting:
             return
         try:
+            self._file.execute(f"PRAGMA busy_timeout = {patience_ms}")
             write_rows(self._file, self._waiting.values())
         except sqlite3.Error as error:
             if not is_busy(error) or len(self._waiting) >= _MOST_WAITING:

@@ -6,7 +6,8 @@ refuses for reasons of its own does not. So each cut is a trial: if the share of
 it was, the cut is undone, and that share is held for noise, which cuts nothing from then on.
 
 A request that waits to be repeated keeps its slot, else fast refusals would free slots for more
-refusals. Only where they are known for noise it lends the slot to others meanwhile.
+refusals. It lends the slot to others where refusals are known for noise, and after a cut, for which
+it has waited: as soon as an answer shows that the endpoint takes requests again.
 """
 
 import asyncio
@@ -29,10 +30,12 @@ _FLOOD, _FLOOD_OF_LIMIT, _LEAST_OF_FLOOD = 0.45, 0.75, 6
 _CUT = 0.9
 _DECIDES, _NOISY = 6, 3
 """Failures to expect of a trial if they are noise, and failures at which they are."""
-_FADES = 8
-"""Rounds in which noise is forgotten that has ended."""
+_FADES, _MOST_NOISE = 8, 0.3
+"""Rounds in which noise is forgotten that has ended, and the most that is taken for noise."""
 _HOLDS, _HOLDS_ANSWERS, _HOLDS_S = 16, 160, 60.0
 """Rounds, answers and seconds until more than the ceiling is tried: some 3 of 100 are refused then."""
+_CAREFUL = 1.5
+"""Times the ceiling that was passed, up to which the limit rises by one: rates show late."""
 _LOOKS_BACK = 4
 """Rounds of one limit that are judged together."""
 _LENDS_FROM = 0.03
@@ -49,6 +52,8 @@ class _Round:
     sent: int = 0
     failed: int = 0
     answered: int = 0
+    borne: int = 0
+    """Most requests that were under way at an answer after a failure; 0 before there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,15 @@ class Limiter:
         """Requests that may be under way now."""
         self.wants_pace = False
         """Whether refusals went on where one or two were under way: then the rate is too high."""
-        self._used = self._waiting = self._lent = 0
+        self._used = 0
+        self._kept: dict[Slot, None] = {}
+        self._older: dict[Slot, None] = {}
+        self._lent: dict[Slot, None] = {}
         self._round = _Round()
         self._trial: _Trial | None = None
         self._noise = 0.0
         self._ceiling: int | None = None
+        self._clear = self._passed = 0
         self._held, self._since = 0, 0.0
         self._step = self.limit
         self._is_start, self._has_answered = True, False
@@ -119,6 +128,8 @@ class Limiter:
 
     def answered(self, of: _Round, *, took_s: float, now: float) -> None:
         """Take note of an answer to a request of a round, in so many seconds."""
+        if self._older:
+            self._lend(next(iter(self._older)))
         if of is not self._round:
             return
         if not self._has_answered and self._is_start:
@@ -127,6 +138,8 @@ class Limiter:
                 self._step = wanted
                 self._set(wanted, now, "grew")
         self._has_answered = True
+        if of.failed:
+            of.borne = max(of.borne, min(self.limit, self._under_way()))
         if self._used >= _BUSY * self.limit:
             of.answered += 1
         if of.answered >= self._enough():
@@ -144,7 +157,7 @@ class Limiter:
         if is_flood and share > _FLOOD and self.limit > 1 and self._is_too_much():
             self._trial, self._noise = None, 0.0
             # what else is under way is borne; if it is one at most, it may be about to fail, too
-            borne = min(self.limit, self._used - self._waiting) - 1
+            borne = min(self.limit, self._under_way()) - 1
             self._ceiling = borne if borne > 1 else None
             self._cut(max(1, borne), now)
         elif looks_same and of.failed >= _NOISY and 2 * of.sent >= self.limit:
@@ -170,7 +183,7 @@ class Limiter:
                 return
             self._noise = 0.0
             if not self._is_too_much():
-                self._noise = share
+                self._noise = min(share, _MOST_NOISE)
         self._noise -= max(0.0, self._noise - share) / _FADES
         is_clear = self._is_start or of.failed <= of.sent * (2 * self._noise + _CLEAR)
         is_long = of.sent >= _LOOKS_BACK * self.limit
@@ -182,33 +195,42 @@ class Limiter:
             of.answered = 0  # the round goes on until it is clear
 
     def _try_less(self, share: float, now: float) -> None:
+        of = self._round
         if self.limit == 1:
-            self._noise = share
+            self._noise = min(share, _MOST_NOISE)
+            self._ceiling = 1 if self.wants_pace else None
             self._cut(1, now)
             return
-        depth = min(share, self._round.failed / self.limit)  # it may have failed twice in one slot
+        depth = min(share, of.failed / self.limit)  # it may have failed twice in one slot
         self._trial = _Trial(self.limit, depth, self._step, self._is_start)
+        borne = of.borne or self.limit
         self._ceiling = self.limit - 1
-        self._cut(max(1, int(self.limit * (1 - depth) * _CUT)), now)
+        if self._clear < self.limit:  # what is borne lies between the two
+            self._ceiling = max(1, self._clear, min(self._ceiling, borne))
+        self._cut(max(1, int(min(self.limit * (1 - depth), borne) * _CUT)), now)
 
     def _cut(self, limit: int, now: float) -> None:
         self._step, self._is_start = 1, False
+        self._older |= self._kept
+        self._kept = {}
         self._low_cuts = self._low_cuts + 1 if limit <= _LOW else 0
         self.wants_pace = self.wants_pace or self._low_cuts >= _OFTEN
         self._begin_round(limit, now, self._why)
 
     def _undo(self, trial: _Trial, share: float, now: float) -> None:
         """Go on as before the cut, for it was of no use."""
-        self._noise = (share + trial.share) / 2
-        self._ceiling = None
+        self._noise = min((share + trial.share) / 2, _MOST_NOISE)
+        self._ceiling, self._passed = None, 0
         self._step, self._is_start = 2 * trial.step, trial.is_start
         self._begin_round(min(self.most, trial.limit + trial.step), now, "grew")
 
     def _grow(self, now: float, *, is_long: bool) -> None:
         of, limit = self._round, self.limit
+        self._clear = limit
         if limit != self._ceiling:
             limit += self._step
-            self._step *= 2
+            if not self._passed <= limit < _CAREFUL * self._passed:
+                self._step *= 2
         else:
             self._held += of.answered
             is_tried = self._held >= max(_HOLDS_ANSWERS, _HOLDS * limit)
@@ -217,7 +239,7 @@ class Limiter:
                 if is_long:
                     self._round = _Round()
                 return
-            self._ceiling, self._step = None, 1
+            self._passed, self._ceiling, self._step = self._ceiling, None, 1
             limit += 1
         self._begin_round(min(self.most, self._ceiling or self.most, limit), now, "grew")
 
@@ -240,13 +262,27 @@ class Limiter:
         """Return whether failures are known for noise, so that others may use the place."""
         return self._noise >= _LENDS_FROM
 
-    def note_wait(self, change: int, *, is_lent: bool) -> None:
-        """Count a slot that is lent or kept during a wait (1), or wanted again (−1)."""
-        if not is_lent:
-            self._waiting += change
-            return
-        self._lent += change
-        (self.has_lent.set if self._lent else self.has_lent.clear)()
+    def waits(self, slot: "Slot") -> None:
+        """Take note that a slot waits, and lend it to others if that makes no overload worse."""
+        self._kept[slot] = None
+        if self.may_lend():
+            self._lend(slot)
+
+    def wakes(self, slot: "Slot") -> None:
+        """Take note that a slot waits no longer."""
+        for waiting in (self._kept, self._older, self._lent):
+            waiting.pop(slot, None)
+        if not self._lent:
+            self.has_lent.clear()
+
+    def _lend(self, slot: "Slot") -> None:
+        self.wakes(slot)
+        self._lent[slot] = None
+        self.has_lent.set()
+        slot.give_back()
+
+    def _under_way(self) -> int:
+        return self._used - len(self._kept) - len(self._older)
 
     async def acquire(self) -> None:
         """Wait for a place under the limit and take it."""
@@ -292,7 +328,7 @@ class Slot:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._held = self._is_waiting = self._is_lent = False
+        self._held = False
         self._round, self._sent_at = _Round(), 0.0
 
     async def __aenter__(self) -> Self:
@@ -313,23 +349,26 @@ class Slot:
         self._limiter.failed(self._round, now=now, why=why)
 
     def wait(self) -> None:
-        """Begin a wait; the slot is lent to others, if that makes no overload worse."""
-        self._is_waiting, self._is_lent = True, self._held and self._limiter.may_lend()
-        self._limiter.note_wait(1, is_lent=self._is_lent)
-        if self._is_lent:
-            self._give_back()
+        """Begin a wait; the slot may be lent to others meanwhile."""
+        self._limiter.waits(self)
 
     async def keep(self) -> None:
         """Take up the slot after a wait, or queue for a new one.
 
         It queues if the slot was lent, or if the limit fell below the slots in use.
         """
-        self._end_wait()
+        self._limiter.wakes(self)
         if self._held and self._limiter.is_over():
-            self._give_back()
+            self.give_back()
         if not self._held:
             await self._limiter.acquire_again()
             self._held = True
+
+    def give_back(self) -> None:
+        """Release the place, if it is held."""
+        if self._held:
+            self._held = False
+            self._limiter.release()
 
     async def __aexit__(
         self,
@@ -337,15 +376,5 @@ class Slot:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end_wait()
-        if self._held:
-            self._give_back()
-
-    def _end_wait(self) -> None:
-        if self._is_waiting:
-            self._is_waiting = False
-            self._limiter.note_wait(-1, is_lent=self._is_lent)
-
-    def _give_back(self) -> None:
-        self._held = False
-        self._limiter.release()
+        self._limiter.wakes(self)
+        self.give_back()

@@ -58,6 +58,11 @@ def test_problem_in__korean(message: str, told: str) -> None:
             "아직 베이스라인이 없습니다. 이 보고서를 베이스라인으로 저장하려면: lm-eval-so baseline update reports --reason TEXT",
         ),
         (
+            "come back with lm-eval-so ci -c a.yaml, or stop it with evaluate --cancel-batch",
+            "lm-eval-so ci -c a.yaml 명령으로 이어서 진행하거나, evaluate --cancel-batch 옵션으로 멈추세요",
+        ),
+        ("batch b_1: in_progress, 2 of 30", "배치 b_1: in_progress, 30건 중 2건"),
+        (
             (
                 "right: the judge labelled 39 of 40 answers; weighted by its labels of the run (good 93, "
                 "bad 27); agreement 0.94; κ 0.83; Se 0.97; Sp 0.84; J 0.81; α among people 0.90"
@@ -103,4 +108,5 @@ def test_problem_in__every_wording_is_that_of_an_error() -> None:
     }
     # as os.strerror says it, or put together
     others = {"problems.refused", "events.main", "events.again_and_main", "events.shard"}
+    others |= {"events.stopped", "problems.interrupted_rows"}
     assert not [c for c, words in found.items() if words not in source and c not in others]

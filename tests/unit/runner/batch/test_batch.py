@@ -11,6 +11,7 @@ import pytest
 from servers.batch_server import BatchServer, Line, echo, query_of
 from servers.runs import KEY, endpoint, make, resources, rows, until, write_dataset
 
+from lm_eval_so.core.asking.batch.service import BatchLimits, InputFile, InputLine
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -26,7 +27,6 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.runner.batch.batch import Batching
 from lm_eval_so.runner.batch.executor import cancel_batch
-from lm_eval_so.runner.batch.service import BatchLimits, InputFile, InputLine
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.plan.selection import select
 from lm_eval_so.runner.run import RunOptions, run

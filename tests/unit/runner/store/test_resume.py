@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from servers.runs import endpoint, make, resources, rows, until, write_dataset
 
+from lm_eval_so.core.asking.folder_lock import FolderLock
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import (
     Interrupted,
@@ -15,7 +16,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.run import RunOptions, run, run_folder
-from lm_eval_so.runner.store.run_dir import FolderLock
+from lm_eval_so.runner.store.run_dir import LOCK_FILE
 from lm_eval_so.testing import ChatServer, Reply
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
@@ -28,7 +29,7 @@ def info_of(folder: Path) -> dict[str, Any]:
 async def test_run__second_writer_is_refused(tmp_path: Path):
     write_dataset(tmp_path, 1)
     config = make(tmp_path, ECHO)
-    lock = FolderLock(run_folder(config))
+    lock = FolderLock(run_folder(config) / LOCK_FILE, hint="wait")
     with pytest.raises(UsageError, match="is being written by process") as failed:
         await run(config, resources())
     lock.release()

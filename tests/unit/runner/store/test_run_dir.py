@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lm_eval_so.core.asking.folder_lock import FolderLock
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.errors import InputError, RecordError, UsageError
 from lm_eval_so.runner.store.row_log import ResultsChanged, RowOffsets
-from lm_eval_so.runner.store.run_dir import FolderLock, RunDir, read_rows
+from lm_eval_so.runner.store.run_dir import LOCK_FILE, RunDir, read_rows
 
 
 def row(sample_id: str, text: str = "3일", fingerprint: str = "f") -> RunResult:
@@ -194,20 +195,20 @@ def test_row_offsets__know_planned_rows_only():
 def test_lock__full_disk_is_told_and_leaves_nothing(tmp_path: Path):
     (tmp_path / "run.lock").symlink_to("/dev/full")
     with pytest.raises(InputError, match="cannot write"):
-        FolderLock(tmp_path)
+        FolderLock(tmp_path / LOCK_FILE, hint="wait")
 
 
 def test_lock__second_writer_is_told_who_writes(tmp_path: Path):
-    lock = FolderLock(tmp_path)
+    lock = FolderLock(tmp_path / LOCK_FILE, hint="wait")
     with pytest.raises(UsageError, match=f"is being written by process {os.getpid()} on"):
-        FolderLock(tmp_path)
+        FolderLock(tmp_path / LOCK_FILE, hint="wait")
     lock.release()
     assert not (tmp_path / "run.lock").exists()
-    FolderLock(tmp_path).release()
+    FolderLock(tmp_path / LOCK_FILE, hint="wait").release()
 
 
 def _hold_and_die(folder: Path) -> None:
-    FolderLock(folder)
+    FolderLock(folder / LOCK_FILE, hint="wait")
     os._exit(9)
 
 
@@ -217,7 +218,7 @@ def test_lock__dies_with_its_process(tmp_path: Path):
     process.start()
     process.join()
     assert (tmp_path / "run.lock").exists()
-    FolderLock(tmp_path).release()
+    FolderLock(tmp_path / LOCK_FILE, hint="wait").release()
 
 
 def test_rows_are_plain_json(tmp_path: Path):

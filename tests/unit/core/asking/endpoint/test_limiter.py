@@ -133,6 +133,38 @@ async def test_limit__keeps_a_cut_that_ended_the_refusals_and_holds_below_it():
     assert held == [63] * 14 + [64] * 2
 
 
+async def test_limit__holds_at_what_was_borne_and_passes_it_by_one_a_round():
+    traffic = Traffic(64)
+    await traffic.until(32)
+    assert [await traffic.pass_(0.25) for _ in range(2)] == [32, 22]
+    assert [await traffic.pass_() for _ in range(4)] == [23, 25, 29, 31]
+    assert [await traffic.pass_() for _ in range(14)] == [31] * 14
+    passed = [limit for _ in range(21) if (limit := await traffic.pass_()) > 31]
+    assert passed[:18] == [*range(32, 48), 49, 53]  # half as much again before it speeds up
+
+
+async def test_limit__a_jump_that_fails_ends_at_what_was_borne():
+    traffic = Traffic(64)
+    assert [await traffic.pass_() for _ in range(2)] == [32, 64]
+    limiter = traffic.limiter
+    slots = [*traffic.slots, *await taken(limiter, 64 - len(traffic.slots))]
+    for slot in slots:
+        slot.sends(traffic.now)
+    for slot in slots[44:]:  # the endpoint bears 44
+        slot.failed(traffic.now, "rate_limit")
+        slot.wait()
+    for _ in range(2):
+        for slot in slots[:44]:
+            slot.answered(traffic.now + 1)
+            slot.sends(traffic.now + 1)
+    assert limiter.limit <= 0.9 * 44
+    for slot in slots[44:]:
+        await slot.__aexit__(None, None, None)
+    traffic.slots = slots[:44]
+    rises = [await traffic.pass_() for _ in range(10)]
+    assert rises[-4:] == [44] * 4  # more than the 32 that went well, less than the 64 that did not
+
+
 async def test_limit__undoes_a_cut_that_ended_nothing_and_rises_among_refusals():
     traffic = Traffic(64)
     assert await traffic.pass_() == 32
@@ -278,6 +310,30 @@ async def test_wait__lends_only_where_refusals_are_noise(is_noise: bool):
     await others[0].__aexit__(None, None, None)
     async with asyncio.timeout(1):
         await asyncio.gather(new, back)
+
+
+async def test_wait__a_slot_kept_before_a_cut_is_lent_at_the_next_answer():
+    limiter = Limiter(8)
+    (first,) = await taken(limiter, 1)
+    first.sends(0)
+    first.answered(1)
+    slots = [first, *await taken(limiter, 7)]
+    for slot in slots:
+        slot.sends(2)
+    for slot in slots[2:]:
+        slot.wait()
+        slot.failed(2, "rate_limit")
+    assert limiter.limit == 2 - 1
+    for answered, slot in enumerate(slots[:2], start=1):
+        slot.answered(3)
+        await slot.__aexit__(None, None, None)
+        assert limiter.has_lent.is_set()
+        lent = 2 * answered  # its own, and one that waits
+        assert limiter._used == 8 - lent
+    for slot in slots[2:]:
+        await slot.__aexit__(None, None, None)
+    assert limiter._used == 0
+    assert not limiter.has_lent.is_set()
 
 
 async def test_wait__the_slot_is_there_again_if_nobody_took_it():

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from lm_eval_so.core.asking.batch.batch_log import BatchFiles, going
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.errors import InputError, RecordError
-from lm_eval_so.runner.store.batch_log import BatchFiles, going
 
 IDS = [digest_text(f"{number}")[:32] for number in range(5)]
 

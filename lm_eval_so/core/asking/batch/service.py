@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -37,6 +37,18 @@ class BatchLimits:
     """Most bytes of a file; theirs is 200 MB."""
     first_wait_s: float = 15.0
     longest_wait_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """Settings of asking by batch."""
+
+    run: RunSection
+    """The section `run` of the config."""
+    stage: str
+    """Name of the stage in events."""
+    limits: BatchLimits = field(default_factory=BatchLimits)
+    """Limits of the service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +220,19 @@ class PatientService:
             cost_usd=None if usd is None else self._discounted(usd),
         )
 
+    def answer_to(
+        self, line: Mapping[str, Any], request: ChatRequest, key: str, state: BatchState
+    ) -> Answer | None:
+        """Return the answer that a line holds, as `answer` does.
+
+        Args:
+            line: Parsed line.
+            request: Request, or one with the same parameters.
+            key: Digest of the request.
+            state: Batch, over.
+        """
+        return self.answer(line, Row(request=request, key=key, began=0.0), state)
+
     async def upload(self, file: Path, name: str) -> str:
         """Upload an input file and give its id.
 
@@ -291,3 +316,25 @@ class PatientService:
 
     def _discounted(self, usd: float) -> float:
         return float(round(Decimal(str(usd)) * Decimal(str(self._discount)), _DECIMALS))
+
+
+async def cancel(
+    batches: Batches, ids: Iterable[str], tell: Callable[[BatchState], None]
+) -> list[BatchState]:
+    """Ask for the end of batches, close the service, and return their states.
+
+    Args:
+        batches: Service; answers until then are kept there.
+        ids: Ids of the batches.
+        tell: Function that is told each state.
+
+    Raises:
+        BackendError: If the service cannot be asked.
+    """
+    try:
+        states = [await batches.cancel(batch_id) for batch_id in ids]
+    finally:
+        await batches.close()
+    for state in states:
+        tell(state)
+    return states

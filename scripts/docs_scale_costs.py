@@ -109,7 +109,7 @@ class Results:
 
 
 RAY, GROWTH = "Workers on Ray", "Growth with n"
-FAST, SLOW, HELD = "No latency", "200 ms latency", "Memory in MiB"
+SLOW, HELD = "200 ms latency", "Memory in MiB"
 CALLS, LEASES, ALONE = "Calls of the", "Leases of an actor", "The coordinator alone"
 US = "CPU µs a row: "
 
@@ -157,7 +157,7 @@ def measured(results: Results) -> Measured:
         when=results.said(RAY, r"`python benchmarks/engine\.py`\. (.*)"),
         local_rate=results.figure(RAY, SLOW, ["local"], "requests/s"),
         ray_rate=results.figure(RAY, SLOW, [held], "requests/s"),
-        worker_us=results.figure(RAY, FAST, ["ray, 2 workers"], US + "workers"),
+        worker_us=results.figure(RAY, SLOW, [held], US + "workers"),
         leader_start=results.line(RAY, GROWTH, rows, 3),
         leader_rest=results.line(RAY, GROWTH, rows, "until the end"),
         leader_mib=results.figure(RAY, GROWTH, ["100,000"], "leader MiB"),
@@ -222,7 +222,7 @@ def files(found: Measured) -> str:
                 lambda n: f"{n // CHUNK:,}",
             ),
             ("parts at once", lambda _: f"{at_once:.0f}"),
-            ("bytes in parts at once", lambda _: size(at_once * part)),
+            ("bytes in parts at once, at most", lambda _: size(at_once * part)),
             ("`run_results.jsonl`", lambda n: size(n * found.file_bytes)),
             ("memory of the leader", lambda n: size(base + n * found.row_bytes)),
             (
@@ -251,7 +251,8 @@ def hours(found: Measured) -> str:
     def at(rate: float) -> Callable[[int], str]:
         return lambda n: time(n / rate)
 
-    each = 1e6 / found.worker_us
+    limit = 1 / found.leader_rest.slope
+    few, more = (min(n * 1e6 / found.worker_us, limit) for n in (4, WORKERS))
     return table(
         "",
         [
@@ -264,11 +265,11 @@ def hours(found: Measured) -> str:
                 f"4 workers on those 2 cores, {found.ray_rate:,.0f} a second: measured",
                 at(found.ray_rate),
             ),
-            (f"4 workers, a core each, {two(4 * each)} a second", at(4 * each)),
-            (f"{WORKERS} workers, a core each, {two(WORKERS * each)} a second", at(WORKERS * each)),
+            (f"4 workers, a core each, {two(few)} a second", at(few)),
+            (f"{WORKERS} workers, a core each, {two(more)} a second", at(more)),
             (
-                f"any number, at the leader's own limit of {two(1 / found.leader_rest.slope)} a second",
-                at(1 / found.leader_rest.slope),
+                f"any number, at the leader's own limit of {two(limit)} a second",
+                at(limit),
             ),
             (f"**a quota of {QUOTA:,} requests a minute, whoever asks**", at(QUOTA / 60)),
         ],
@@ -303,7 +304,7 @@ def after(results: Results) -> str:
 def money(found: Measured) -> str:
     """Return the table of costs."""
     each = (TOKENS_IN * USD_IN + TOKENS_OUT * USD_OUT) / 1e6
-    cores, rate = WORKERS + 1, WORKERS * 1e6 / found.worker_us
+    cores, rate = WORKERS + 1, min(WORKERS * 1e6 / found.worker_us, 1 / found.leader_rest.slope)
     return table(
         "",
         [
@@ -331,8 +332,9 @@ description: "What a run of a million to a hundred million samples takes: files,
 Nobody has run a hundred million samples with this program. This page computes what they would take, from measurements of smaller
 runs; `scripts/docs_scale_costs.py` makes it of [the results of the benchmarks](../benchmarks/RESULTS.md#workers-on-ray).
 
-- **Measured**: {when}. Two cores, which the server under test shares, so more workers do not make it faster there; a cluster on that one
-  machine; up to 4 workers; answers of about 40 characters, and up to 100,000 rows with Ray, a million without.
+- **Measured** on {when}. The server under test shares those cores, so more
+  workers make nothing faster there; the cluster is on that one machine. Up to 4 workers, up to 100,000 rows with Ray and a million without, answers
+  of about 40 characters.
 - **Computed**: all that stands below for more rows, more cores or more workers. It assumes that what was measured grows in
   proportion, and is no promise.
 - **Never tried**: a cluster of several machines, a network file system, more than 4 workers, a provider's endpoint at such a rate.
@@ -344,24 +346,24 @@ runs; `scripts/docs_scale_costs.py` makes it of [the results of the benchmarks](
 - A part is a folder that one worker writes, and that the leader deletes when its rows stand in `run_results.jsonl`. So there are few at
   a time, and no marker and no manifest stay: a finished run has two files, as without Ray.
 - A row of {file_bytes:.0f} bytes has an answer of 40 characters. Longer answers add what they weigh, in UTF-8: three bytes a Korean syllable.
-- The leader holds {row_bytes:.0f} bytes a row, for key and place. That is what ends to grow first: 100,000,000 rows want {leader_gb} on one machine.
+- The leader holds {row_bytes:.0f} bytes a row, for key and place. 100,000,000 rows want {leader_gb} on one machine.
 - Resuming adds at most a byte a row at the coordinator, while chunks are half done.
 
 ## Load of the coordinator
 
 {calls}
 
-Each worker renews its lease twice a second, and once more with each chunk; requests never ask it. A worker that waits for
-others to end asks ten times a second whether it has something to do. What a lease costs grows with the workers, because the shares of all are looked
-at: above some hundreds of workers the coordinator would be what limits a run. One actor gave {capacity} leases a second to callers in one process.
+A worker took {leases} leases a second, whatever it asked: requests never ask the coordinator. A worker that waits for others to end also asks, several
+times a second, whether it has something to do. What a lease costs grows with the number of workers, because the shares of all are looked at, so above some
+hundreds of workers the coordinator is what limits a run. One actor gave {capacity} leases a second to 100 callers in one process.
 
 ## Time
 
 {hours}
 
-The rows in between divide one second by the CPU time a row that a worker takes ({worker_us:.0f} µs, no latency); latency costs no CPU,
-only requests under way: 1,000 a second at 2 s are 2,000 at once. The leader reads each row of a part and writes it into the file, which is where more
-workers stop to help. So look at the quota first: at 10,000 requests a minute one process has time to spare.
+"A core each" divides a second by the CPU time a row of a worker, {worker_us:.0f} µs at 200 ms latency. The leader reads each row of a part and writes it into
+the file, {leader_us:.0f} µs a row; from about {full} workers on, more of them make nothing faster. That matters without a quota alone: at 10,000 requests
+a minute one process has time to spare.
 
 ## After the run
 
@@ -401,6 +403,9 @@ def page() -> str:
         capacity=f"{results.figure(RAY, LEASES, ['100'], 1):,.0f}",
         hours=hours(found),
         worker_us=found.worker_us,
+        leader_us=found.leader_rest.slope * 1e6,
+        full=two(found.worker_us / (found.leader_rest.slope * 1e6)),
+        leases=two(found.leases),
         after=after(results),
         money=money(found),
         tokens_in=TOKENS_IN,

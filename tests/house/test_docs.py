@@ -386,6 +386,30 @@ def test_decisions__tables_are_what_the_code_gives() -> None:
         assert all(0 <= t - e < 0.1 for t, e in zip(told, exact, strict=True))
 
 
+def test_scale_costs__figures_are_those_of_the_benchmarks() -> None:
+    page, results = text_of("docs/scale-costs.md"), text_of("benchmarks/RESULTS.md")
+    rows = {
+        row[0]: row[-1]
+        for heading in ("Files and memory", "Time", "Money")
+        for row in table(page, heading)
+    }
+    bytes_a_row = float(table(results, "Growth with n: 2 workers, no latency")[1][-1])
+    local = table(results, "200 ms latency, 10,000 samples, 400 at once: at most 2,000 a second")[0]
+    rate = float(local[1].partition(" ")[0].replace(",", ""))
+    assert number(rows["`run_results.jsonl`"], "GB") == pytest.approx(bytes_a_row / 10, rel=0.05)
+    one_process = next(rows[name] for name in rows if name.startswith("one process"))
+    assert number(one_process, "h") == pytest.approx(1e8 / rate / 3600, rel=0.05)
+    quota = next(rows[name] for name in rows if "a quota of 10,000" in name)
+    assert number(quota, "days") == pytest.approx(1e8 / 10_000 / 60 / 24, rel=0.05)
+    assert rows["the provider, request by request"] == f"${300 * 40 + 150 * 160:,}"
+
+
+def number(cell: str, unit: str) -> float:
+    value, of = cell.split()
+    assert of == unit
+    return float(value.replace(",", ""))
+
+
 def test_troubleshooting__messages_are_those_of_the_program() -> None:
     rows = re.findall(
         r"^\| `(.+?)`(?: [^|]*)? \|", text_of("docs/troubleshooting.md"), re.MULTILINE

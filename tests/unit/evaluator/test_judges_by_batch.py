@@ -97,7 +97,8 @@ def prepare(folder: Path, n: int = N, *, repeats: int = 1) -> None:
     passage = {"role": "gold", "text": "환불은 영업일 기준 3일 걸립니다."}
     own = {"pairwise": {"baseline_answer": "잘 모르겠습니다."}}
     same = {"expected": "환불은 3일 걸립니다", "context": [passage], "metrics": own}
-    write_dataset(folder, [{"id": f"q{i}", "input": f"며칠? #{i}", **same} for i in range(n)])
+    samples = [{"id": f"q{i}", "input": f"며칠? #{i}", **same} for i in range(n)]
+    write_dataset(folder, [*samples[:-1], {**samples[-1], "tags": ["last"]}])
 
     def answer(sample: TestSample, repeat: int) -> RunResult:
         return a_run(f"{sample.id}: 환불은 3일 걸립니다 ({repeat})")
@@ -288,6 +289,19 @@ async def test_evaluate__budget_bounds_what_is_handed_over(tmp_path: Path):
         report = await go(a_config(tmp_path, [helpful(server)], max_requests=8))
         assert (sizes(server), len(server.book.direct)) == ([7], 1)
     assert report.judges["helpful"].unscored == {"judge_budget": N - 8}
+
+
+async def test_evaluate__first_question_does_not_wait_for_money_that_a_batch_holds(tmp_path: Path):
+    prepare(tmp_path)
+    with BatchServer(judge) as server:
+        server.direct = judge
+        last = {"id": "last", "only": {"tags": ["last"]}, "backend": section(server, "judge-b")}
+        metrics = [helpful(server), {**helpful(server), **last}]
+        # while the batch of the first judge holds its most, nothing is left for the second one
+        async with asyncio.timeout(30):
+            report = await go(a_config(tmp_path, metrics, max_cost_usd=0.0175))
+        assert (sizes(server), len(server.book.direct)) == ([N - 1], 2)
+    assert (report.metrics["helpful"].rows, report.metrics["last"].rows) == (N, 1)
 
 
 async def test_evaluate__metric_that_asks_something_else_each_time_comes_to_an_end(tmp_path: Path):

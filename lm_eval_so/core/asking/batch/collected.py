@@ -102,6 +102,8 @@ class Collected:
             return _WAITS
         async with self._proving:
             if self.asker.proof.goes_alone:
+                if not self._chunks.reserve.has_room_for_one(request):
+                    return _WAITS  # what was collected holds the money, and is handed over later
                 answer = self._uncached[key] = await self.asker.ask(request)
                 self.asker.save()  # so that a process which is killed soon has it, too
                 return answer

@@ -71,6 +71,11 @@ class Collected:
         """Whether a batch is still to be read."""
         return bool(self._files.unread)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether requests of this round have to wait until others have cost less than they may."""
+        return self._chunks.reserve.is_short
+
     async def begin_round(self, *, collects: bool = True) -> None:
         """Begin a round.
 
@@ -81,6 +86,7 @@ class Collected:
             BackendError: If a batch that was about to be begun cannot be.
         """
         self.left, self._collects = 0, collects
+        self._chunks.reserve.is_short = False
         await self._resume()
 
     async def ask(self, request: ChatRequest) -> Answer:

@@ -30,6 +30,8 @@ class Reserve:
     def __init__(self, asker: LiveAsker, resources: Resources, discount: float) -> None:
         self.spent: BudgetSpent | None = None
         """Error of the request that the budget has nothing left for."""
+        self.is_short = False
+        """Whether a request has to wait until the real costs of others are known."""
         self._budget = resources.budget
         self._rates = known_rates(asker.backend)
         self._discount = Decimal(str(discount))
@@ -40,6 +42,7 @@ class Reserve:
         usd = self._most(request) * self._discount
         try:
             if not self._budget.take(usd):
+                self.is_short = True
                 return False
         except BudgetSpent as error:
             self.spent = error

@@ -149,6 +149,11 @@ def _record(record: type[Any], heading: str | None) -> str:
 
 def _type(annotation: Any) -> str:
     """Return an annotation as people read it, as code."""
+    annotation = (
+        getattr(annotation, "__origin__", annotation)
+        if hasattr(annotation, "__metadata__")
+        else annotation
+    )
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     text = re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z_]\w*)", "", text).replace("str | Path", "path")
     return f"`{text}`".replace("|", "\\|")

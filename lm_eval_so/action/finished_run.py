@@ -20,7 +20,7 @@ from lm_eval_so.action.target import pulls_of_run
 from lm_eval_so.core.records.codec import from_json, parse_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import refuse_other_report, report_of
+from lm_eval_so.core.report_file import ROWS_FILE, refuse_other_report, report_of, rows_among
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.errors import InputError, PublishError, RecordError, Where
 
@@ -126,14 +126,14 @@ def _find_result(github: GitHub, run_id: int, artifact_name: str) -> Result | No
 
 def _records_of(run: Run, name: str, artifacts: Artifacts) -> Records | None:
     artifact = artifacts.find(run.id, name)
-    return read_records(artifacts.read(artifact, FILES)) if artifact else None
+    return read_records(artifacts.read(artifact, {*FILES, ROWS_FILE})) if artifact else None
 
 
 def read_records(files: Mapping[str, bytes]) -> Records:
     """Make records of the files of an artifact.
 
     Args:
-        files: Contents by name, those of `FILES`.
+        files: Contents by name, those of `FILES`, and of `ROWS_FILE` if the report has its rows there.
 
     Raises:
         PublishError: If a file is missing or unfit, or the two are of different runs.
@@ -147,7 +147,11 @@ def read_records(files: Mapping[str, bytes]) -> Records:
     try:
         values = _values(files[COMPARISON], COMPARISON)
         comparison = from_json(values, Comparison, where=Where(file=COMPARISON))
-        report = report_of(_values(files[REPORT], REPORT), shown_as=REPORT)
+        report = report_of(
+            _values(files[REPORT], REPORT),
+            shown_as=REPORT,
+            find_rows=rows_among(files.get),
+        )
         refuse_other_report(comparison, report)
         _refuse_names(comparison, report)
     except InputError as error:

@@ -45,14 +45,13 @@ def evaluate(
     from functools import partial
 
     from lm_eval_so.core.git import head
-    from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.evaluator import evaluate as stage
     from lm_eval_so.evaluator.binding.batch_judges import cancel_judges
     from lm_eval_so.evaluator.calibration.calibration_files import open_export, write_export
     from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
     from lm_eval_so.pipeline.check import check
     from lm_eval_so.pipeline.measure.plan import wanted_baseline
-    from lm_eval_so.pipeline.reports import Results, write_reports
+    from lm_eval_so.pipeline.reports import Results, report_values, write_reports
     from lm_eval_so.runner.run import run_folder
 
     session = line.open_session(
@@ -94,4 +93,4 @@ def evaluate(
     )
     if labels is not None:
         files += write_export(labels, folder, config, resources)
-    line.emit(paths=files, result=to_json(report) if line.as_json else None)
+    line.emit(paths=files, result=report_values(report, folder) if line.as_json else None)

@@ -52,9 +52,8 @@ def import_results(
 
     Example: lm-eval-so import results.json -o reports
     """
-    from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.evaluator import import_results as stage
-    from lm_eval_so.pipeline.reports import Results, write_reports
+    from lm_eval_so.pipeline.reports import Results, report_values, write_reports
     from lm_eval_so.reporter.import_screen import tell_import
 
     session = line.open_session(needs_config=False)
@@ -67,4 +66,4 @@ def import_results(
     files = write_reports(results, folder, config, session.redactor, formats=formats)
     tell_import(report, config.language, session.resources().listener, folder=folder)
     session.progress.close()
-    line.emit(paths=files, result=to_json(report) if line.as_json else None)
+    line.emit(paths=files, result=report_values(report, folder) if line.as_json else None)

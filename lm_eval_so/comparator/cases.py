@@ -7,7 +7,8 @@ from heapq import nsmallest
 from itertools import chain, compress, repeat
 
 from lm_eval_so.comparator.effect.finding import Finding, Paired
-from lm_eval_so.comparator.pairing import Pairs, Reports, Rows, Side
+from lm_eval_so.comparator.pairing import Pairs, Reports, Side
+from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.comparator.slices.compare import Slices
 from lm_eval_so.core.records.changes import (
     ChangedCase,
@@ -138,14 +139,18 @@ def reworded_cases(changed: Collection[ChangedCase], reports: Reports) -> Iterat
         return
     before, now = texts_of(reports.baseline), texts_of(reports.candidate)
     found = 0
-    for name in pairs.ids:
-        if name in known or found == _MOST_CASES:
-            continue
-        old = [before.answer(row) for row in pairs.baseline.rows_by_id[name]]
-        new = now.answer(pairs.candidate.rows_by_id[name][0])
+    if before.answers is None or now.answers is None:
+        return
+    rows = zip(pairs.baseline_samples.rows, pairs.candidate_samples.rows, strict=True)
+    for place, (were, are) in enumerate(rows):
+        if found == _MOST_CASES:
+            return
+        old, new = [before.answer(row) for row in were], now.answer(are[0])
         if new is not None and new not in old and old[0] is not None:
-            found += 1
-            yield RewordedCase(sample_id=name, baseline_answer=old[0])
+            name = pairs.ids[place]
+            if name not in known:
+                found += 1
+                yield RewordedCase(sample_id=name, baseline_answer=old[0])
 
 
 def flaky_cases(findings: Mapping[str, Finding], now: Side) -> Iterator[FlakyCase]:
@@ -160,6 +165,8 @@ def flaky_cases(findings: Mapping[str, Finding], now: Side) -> Iterator[FlakyCas
         if paired is None or again is None:
             continue
         complete, flaky = paired.complete, again.flaky
+        if not flaky:
+            continue
         rows = zip(complete.positions, complete.baseline, complete.candidate, strict=True)
         for position, old, new in rows:
             name = paired.ids[position]
@@ -311,11 +318,13 @@ def lost_cases(reports: Reports, quarantine: Sequence[Exemption]) -> Lost | None
     if pairs is None or _ANSWERED.issuperset(now.columns.statuses):
         return None
     before, without = pairs.baseline, _quarantined(quarantine)
+    has_answer = bytearray(status in _ANSWERED for status in now.columns.statuses)
+    names = now.rows_by_id.names
     lost = [
         sample_id
-        for sample_id in now.rows_by_id
-        if sample_id not in without
-        and not _has_answer(now, sample_id)
+        for number, rows in zip(now.rows_by_id.rows.chosen, now.rows_by_id.rows, strict=True)
+        if not any(has_answer[row] for row in rows)
+        and (sample_id := names[number]) not in without
         and sample_id in before.rows_by_id
         and _has_answer(before, sample_id)
         and _asked(before, sample_id) == _asked(now, sample_id)

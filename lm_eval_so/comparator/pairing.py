@@ -1,19 +1,20 @@
 """Two reports, paired: the samples that are the same on both sides, and their groups."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, compress
-from operator import itemgetter, ne
+from itertools import compress, count
+from operator import eq
 from typing import TypeVar
 
+from lm_eval_so.comparator.sample_rows import RowsById, SampleRows, flags_of, pick, rows_by_id
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
+from lm_eval_so.core.columns.column import Coded, Column
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 T = TypeVar("T")
-Rows = tuple[int, ...]
-"""Positions of a sample's rows in a report, one per repeat."""
 
 
 class Samples:
@@ -23,7 +24,7 @@ class Samples:
         rows: Rows of each sample.
     """
 
-    def __init__(self, rows: Sequence[Rows]) -> None:
+    def __init__(self, rows: SampleRows) -> None:
         self.rows = rows
         self._flat: Chosen | None = None
         self._is_in_order = False
@@ -31,8 +32,9 @@ class Samples:
     def take(self, column: Sequence[T]) -> Sequence[T]:
         """Return the entries of a column, sample by sample and repeat by repeat."""
         if self._flat is None:
-            flat = list(chain.from_iterable(self.rows))
-            self._flat, self._is_in_order = Chosen(flat), flat == list(range(len(flat)))
+            flat = self.rows.rows()
+            self._flat = Chosen(flat)
+            self._is_in_order = all(map(eq, flat, count()))
         if self._is_in_order and len(self._flat.places) == len(column):
             return column  # of most candidates: as it stands
         return self._flat.take(column)
@@ -80,14 +82,16 @@ class Groups:
         return Groups([self.labels[position] for position in positions])
 
 
-def groups_of(labels: Sequence[str | None], samples: Sequence[Rows]) -> Groups | None:
+def groups_of(labels: Sequence[str | None], samples: SampleRows) -> Groups | None:
     """Return the group of each sample, its position if it has none; None if all stand alone.
 
     Args:
         labels: Group of each row.
         samples: Rows of each sample.
     """
-    found = [labels[rows[0]] for rows in samples]
+    if isinstance(labels, Coded) and {*labels.values} <= {None}:
+        return None
+    found = [labels[row] for row in samples.firsts]
     absent = found.count(None)
     if absent == len(found) or len(set(found) - {None}) == len(found) - absent:
         return None
@@ -101,7 +105,7 @@ class Side:
     """Rows of one report, by sample."""
 
     columns: Columns
-    rows_by_id: Mapping[str, Rows]
+    rows_by_id: RowsById
     """Rows of each sample, in dataset order."""
     duplicate: str | None
     """An id with the same repeat twice; None if there is none."""
@@ -113,7 +117,7 @@ class Pairs:
 
     baseline: Side
     candidate: Side
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     """Paired samples, in the candidate's order."""
     baseline_samples: Samples
     candidate_samples: Samples
@@ -181,49 +185,47 @@ def read_side(columns: Columns, other: Side | None = None) -> Side:
         other: The other side; if it has the same rows in the same order, its result is used again.
     """
     ids = columns.ids
-    if other and ids == other.columns.ids and columns.repeats == other.columns.repeats:
+    if other and ids == other.columns.ids and _same(columns.repeats, other.columns.repeats):
         return replace(other, columns=columns)
-    single = {name: (row,) for row, name in enumerate(ids)}
-    if len(single) == len(ids):
-        return Side(columns=columns, rows_by_id=single, duplicate=None)
-    rows_by_id: dict[str, list[int]] = {}
-    seen: set[tuple[str, int]] = set()
-    duplicate = None
-    for row, key in enumerate(zip(ids, columns.repeats, strict=True)):
-        if key in seen:
-            duplicate = duplicate or key[0]
-        seen.add(key)
-        rows_by_id.setdefault(key[0], []).append(row)
-    grouped = {name: tuple(rows) for name, rows in rows_by_id.items()}
-    return Side(columns=columns, rows_by_id=grouped, duplicate=duplicate)
+    found, duplicate = rows_by_id(columns)
+    return Side(columns=columns, rows_by_id=found, duplicate=duplicate)
 
 
 def pair_sides(baseline: Side, candidate: Side) -> Pairs:
     """Pair samples by id and rev; the same id with another rev is a changed sample."""
     before, now = baseline.rows_by_id, candidate.rows_by_id
-    old_revs, new_revs = baseline.columns.revs, candidate.columns.revs
-    common = tuple(name for name in now if name in before)
-    old_rows, rows = _rows_of(common, before), _rows_of(common, now)
-    revs = map(ne, _firsts(old_rows, old_revs), _firsts(rows, new_revs))
-    changed = frozenset(compress(common, revs))
-    ids = common
-    if changed:
-        ids = tuple(name for name in common if name not in changed)
-        old_rows, rows = _rows_of(ids, before), _rows_of(ids, now)
-    record = Pairing(
-        paired=len(ids),
-        added=() if len(common) == len(now) else tuple(n for n in now if n not in before),
-        removed=() if len(common) == len(before) else tuple(n for n in before if n not in now),
-        changed=tuple(name for name in common if name in changed),
+    in_before = array("q", now.numbers_in(before))
+    old, new = array("I"), array("I")
+    for number, there in zip(now.rows.chosen, in_before, strict=True):
+        if there >= 0:
+            old.append(there)
+            new.append(number)
+    was_found = flags_of(old, len(before.names))
+    revs = _same_entries(
+        (baseline.columns.revs, before.rows.some(old).firsts),
+        (candidate.columns.revs, now.rows.some(new).firsts),
     )
+    is_same = bytearray(revs)
+    changed = tuple(pick(now.names, array("I", compress(new, (not each for each in is_same)))))
+    if changed:
+        old, new = (array("I", compress(numbers, is_same)) for numbers in (old, new))
+    of_candidate = _whole(new, now)
+    rows = now.rows.some(of_candidate)
+    lacking = array("I", compress(now.rows.chosen, (there < 0 for there in in_before)))
+    removed = array("I", (number for number in before.rows.chosen if not was_found[number]))
     return Pairs(
         baseline=baseline,
         candidate=candidate,
-        ids=ids,
-        baseline_samples=Samples(old_rows),
+        ids=pick(now.names, of_candidate),
+        baseline_samples=Samples(before.rows.some(_whole(old, before))),
         candidate_samples=Samples(rows),
         groups=groups_of(candidate.columns.groups, rows),
-        record=record,
+        record=Pairing(
+            paired=len(rows),
+            added=tuple(pick(now.names, lacking)),
+            removed=tuple(pick(before.names, removed)),
+            changed=changed,
+        ),
     )
 
 
@@ -238,7 +240,8 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
     before = applicable_rows(pairs.baseline, metric_id)
     now = applicable_rows(pairs.candidate, metric_id)
     everywhere = before is pairs.baseline.rows_by_id and now is pairs.candidate.rows_by_id
-    if everywhere and not is_time:  # most metrics of a large report
+    are_cached = is_time and (pairs.baseline.columns.cached or pairs.candidate.columns.cached)
+    if everywhere and not are_cached:  # most metrics of a large report
         return Scope(
             ids=pairs.ids,
             baseline=pairs.baseline_samples,
@@ -248,16 +251,18 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
             of_candidate=len(now),
             paired=len(pairs.ids),
         )
-    ids = [name for name in pairs.ids if name in before and name in now]
-    paired = len(ids)
-    if is_time:
-        old = frozenset(pairs.baseline.columns.cached)
-        new = frozenset(pairs.candidate.columns.cached)
-        ids = [i for i in ids if old.isdisjoint(before[i]) and new.isdisjoint(now[i])]
-    rows = _rows_of(ids, now)
+    old, new = pairs.baseline_samples.rows.chosen, pairs.candidate_samples.rows.chosen
+    both = [before.rows.has(b) and now.rows.has(c) for b, c in zip(old, new, strict=True)]
+    places = array("I", compress(count(), both))
+    paired = len(places)
+    if are_cached:
+        sides = ((before, pairs.baseline, old), (now, pairs.candidate, new))
+        timed = [_timed(found.rows, side, numbers) for found, side, numbers in sides]
+        places = array("I", (at for at in places if timed[0](at) and timed[1](at)))
+    rows = now.rows.some(array("I", map(new.__getitem__, places)))
     return Scope(
-        ids=ids,
-        baseline=Samples(_rows_of(ids, before)),
+        ids=pick(pairs.ids, places),
+        baseline=Samples(before.rows.some(array("I", map(old.__getitem__, places)))),
         candidate=Samples(rows),
         groups=groups_of(pairs.candidate.columns.groups, rows),
         of_baseline=len(before),
@@ -268,27 +273,47 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
 
 def measured_samples(side: Side, metric_id: str, *, is_time: bool) -> Samples:
     """Return all samples of one side that a metric applies to."""
-    cached = frozenset(side.columns.cached) if is_time else frozenset()
-    rows = applicable_rows(side, metric_id).values()
-    return Samples([own for own in rows if cached.isdisjoint(own)])
+    rows = applicable_rows(side, metric_id).rows
+    if not is_time or not side.columns.cached:
+        return Samples(rows)
+    is_timed = _timed(rows, side, rows.chosen)
+    places = compress(rows.chosen, map(is_timed, range(len(rows))))
+    return Samples(rows.some(array("I", places)))
 
 
-def applicable_rows(side: Side, metric_id: str) -> Mapping[str, Rows]:
+def applicable_rows(side: Side, metric_id: str) -> RowsById:
     """Return the rows by sample that a metric applies to."""
-    left_out = frozenset(side.columns.not_applicable.get(metric_id, ()))
+    left_out = side.columns.not_applicable.get(metric_id, ())
     if not left_out:
         return side.rows_by_id
-    kept = ((name, _without(rows, left_out)) for name, rows in side.rows_by_id.items())
-    return {name: rows for name, rows in kept if rows}
+    return side.rows_by_id.without(left_out, n=len(side.columns.ids))
 
 
-def _rows_of(ids: Iterable[str], rows_by_id: Mapping[str, Rows]) -> list[Rows]:
-    return list(map(rows_by_id.__getitem__, ids))
+def _timed(rows: SampleRows, side: Side, numbers: Sequence[int]) -> Callable[[int], bool]:
+    """Return whether no row of the sample at a place has its time from the cache."""
+    cached = flags_of(side.columns.cached, len(side.columns.ids))
+
+    def is_timed(place: int) -> bool:
+        return not any(cached[row] for row in rows.of(numbers[place]))
+
+    return is_timed
 
 
-def _firsts(samples: Iterable[Rows], column: Sequence[str | None]) -> Iterator[str | None]:
-    return map(column.__getitem__, map(itemgetter(0), samples))
+def _whole(numbers: "array[int]", among: RowsById) -> Sequence[int]:
+    """Return the numbers of samples; those of a whole report, in its order, as a range."""
+    n = len(among.names)
+    return range(n) if len(numbers) == n and all(map(eq, numbers, count())) else numbers
 
 
-def _without(rows: Iterable[int], left_out: frozenset[int]) -> Rows:
-    return tuple(row for row in rows if row not in left_out)
+def _same(some: Sequence[int], others: Sequence[int]) -> bool:
+    return len(some) == len(others) and all(map(eq, some, others))
+
+
+def _same_entries(
+    one: tuple[Sequence[str], Sequence[int]], other: tuple[Sequence[str], Sequence[int]]
+) -> Iterator[bool]:
+    """Return whether entries of two columns, at some rows each, are the same; by their keys if they have some."""
+    (before, old), (now, new) = one, other
+    if isinstance(before, Column) and isinstance(now, Column):
+        return map(eq, map(before.keys.__getitem__, old), map(now.keys.__getitem__, new))
+    return map(eq, map(before.__getitem__, old), map(now.__getitem__, new))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.comparator.settings import differing_settings
@@ -12,7 +13,7 @@ from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.history import History, HistoryEntry, MetricFigure, MetricTrace
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
-from lm_eval_so.core.report_file import parse_report, read_report
+from lm_eval_so.core.report_file import parse_report, read_report, rows_among
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import LMEvalError, NothingToDo, UsageError
 
@@ -86,11 +87,17 @@ def _stored(config: Config | None, most: int, listener: Listener) -> Iterator[Pa
         try:
             data = git.show_named(commit, file)
             if data is not None:
-                yield Past(
-                    source=source, report=parse_report(data, shown_as=f"{source}:{file.name}")
+                read = partial(_shown_beside, commit, file)
+                report = parse_report(
+                    data, shown_as=f"{source}:{file.name}", find_rows=rows_among(read)
                 )
+                yield Past(source=source, report=report)
         except LMEvalError as error:
             listener(Warned(stage=_STAGE, text=f"{source} is left out: {error}"))
+
+
+def _shown_beside(commit: str, file: Path, name: str) -> bytes | None:
+    return git.show_named(commit, file.with_name(name))
 
 
 def make_history(past: Iterable[Past], *, redact: Callable[[str], str]) -> History:
@@ -143,7 +150,7 @@ def _entry(
         source=redact(past.source),
         commit=experiment.commit,
         model=experiment.backend.model and redact(experiment.backend.model),
-        samples=len({*report.samples.ids}),
+        samples=report.sample_count,
         complete=experiment.complete,
         metrics=dict(_figures(report, known)),
         changes=changes,

@@ -1,24 +1,36 @@
 """`report.json`: read with a check of its columns, written in pieces, identified by a digest."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.files import read_text
+from lm_eval_so.core.columns.column import Picked, is_large
+from lm_eval_so.core.columns.index import times_of_each
+from lm_eval_so.core.files import cannot_read, read_text, replacing
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.codec import from_json, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
+from lm_eval_so.core.records.row_lines import (
+    read_rows,
+    without_rows,
+    write_rows,
+)
+from lm_eval_so.core.records.sample import UNWRITTEN, RowsFile
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 
 T = TypeVar("T")
 Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
+FindRows = Callable[[RowsFile], BinaryIO | None]
+"""Search for the file with the rows of a report, by what the report tells of it."""
+ROWS_FILE = UNWRITTEN.name
+"""File with the rows of a report, beside a report.json."""
 _STEP = "  "
 _AT_ONCE = 1000
 """Entries of a column per piece."""
@@ -36,22 +48,41 @@ def read_report(path: Path) -> EvaluationReport:
     if not file.exists():
         what, hint = f"cannot read {file}: no such file", "lm-eval-so evaluate writes a report.json"
         raise InputError(what, where=Where(file=str(file)), hint=hint)
-    return parse_report(read_text(file), shown_as=str(file))
+    return parse_report(
+        read_text(file), shown_as=str(file), find_rows=lambda told: _open_rows(file, told)
+    )
 
 
 def fewest_answers(report: EvaluationReport) -> int:
     """Return the number of answers that every sample of a report has; 0 without samples."""
-    return min(Counter(report.samples.ids).values(), default=0)
+    return min(times_of_each(report.samples.ids), default=0)
 
 
-def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:
-    """Make a report of a text; errors as in `read_report`."""
-    return report_of(parse_json(data, where=Where(file=shown_as)), shown_as=shown_as)
+def parse_report(
+    data: str | bytes, *, shown_as: str, find_rows: FindRows | None = None
+) -> EvaluationReport:
+    """Make a report of a text; arguments as of `report_of`, errors as of `read_report`."""
+    values = parse_json(data, where=Where(file=shown_as))
+    return report_of(values, shown_as=shown_as, find_rows=find_rows)
 
 
-def report_of(values: object, *, shown_as: str) -> EvaluationReport:
-    """Make a report of JSON values; errors as in `read_report`."""
+def report_of(
+    values: object, *, shown_as: str, find_rows: FindRows | None = None
+) -> EvaluationReport:
+    """Make a report of JSON values.
+
+    Args:
+        values: The values.
+        shown_as: Name of the file, for errors.
+        find_rows: Search for the file with its rows, if they stand in one.
+
+    Raises:
+        RecordError: As `read_report`, also if the file with its rows is not found.
+    """
     report = from_json(values, EvaluationReport, where=Where(file=shown_as))
+    told = report.samples.file
+    if told is not None:
+        report = replace(report, samples=_found_rows(report.samples, told, shown_as, find_rows))
     problems = [
         Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
         for key, what in _unfit_columns(report.samples)
@@ -59,6 +90,51 @@ def report_of(values: object, *, shown_as: str) -> EvaluationReport:
     if problems:
         raise RecordError.of(problems)
     return report
+
+
+def _name_beside(report: Path) -> str:
+    """Return the name of the file with the rows of a report: several reports may share a folder."""
+    return ROWS_FILE if report.name == "report.json" else f"{report.stem}.{ROWS_FILE}"
+
+
+def _open_rows(report: Path, told: RowsFile) -> BinaryIO:
+    """Open the file with the rows of a report that lies beside it.
+
+    Raises:
+        InputError: If it is not there, or cannot be read.
+    """
+    file = report.parent / _plain_name(told, str(report))
+    try:
+        return file.open("rb")
+    except FileNotFoundError:
+        what = f"the rows of {report} are missing: no such file {file}"
+        hint = f"copy {told.name} beside it: the two belong together"
+        raise InputError(
+            what, where=Where(file=str(report), key="samples.file"), hint=hint
+        ) from None
+    except OSError as error:
+        raise cannot_read(file, error) from None
+
+
+def rows_among(read: Callable[[str], bytes | None]) -> FindRows:
+    """Return the search for the rows of a report among files that are read by their name."""
+
+    def find(told: RowsFile) -> BinaryIO | None:
+        data = read(told.name)
+        return None if data is None else BytesIO(data)
+
+    return find
+
+
+def _found_rows(
+    columns: Columns, told: RowsFile, shown_as: str, find_rows: FindRows | None
+) -> Columns:
+    name, file = _plain_name(told, shown_as), find_rows(told) if find_rows else None
+    if file is None:
+        what = f"the rows of {shown_as} are missing: no {name} beside it"
+        where, hint = Where(file=shown_as, key="samples.file"), "store both: they belong together"
+        raise RecordError(what, where=where, hint=hint)
+    return read_rows(file, columns, shown_as=str(Path(shown_as).with_name(name)))
 
 
 def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
@@ -87,6 +163,8 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
         "cached": samples.cached,
         **{f"not_applicable.{key}": rows for key, rows in samples.not_applicable.items()},
     }
+    if is_large(samples.ids):  # its rows were checked one by one
+        return
     for by, labels in samples.labels.items():
         if any(not 0 <= place < len(labels.values) for place in {*labels.places}):
             yield f"labels.{by}", f"a position outside of the {len(labels.values)} values"
@@ -105,8 +183,8 @@ def with_rows(report: EvaluationReport, rows: Sequence[int]) -> EvaluationReport
     given = report.samples
     places = {row: place for place, row in enumerate(rows)}
 
-    def some(column: Sequence[T]) -> tuple[T, ...]:
-        return tuple(map(column.__getitem__, rows))
+    def some(column: Sequence[T]) -> Sequence[T]:
+        return Picked(column, rows) if is_large(column) else tuple(map(column.__getitem__, rows))
 
     def moved(positions: Sequence[int]) -> tuple[int, ...]:
         return tuple(places[row] for row in positions if row in places)
@@ -134,6 +212,25 @@ def with_rows(report: EvaluationReport, rows: Sequence[int]) -> EvaluationReport
         labels={key: replace(each, places=some(each.places)) for key, each in given.labels.items()},
     )
     return replace(report, samples=columns)
+
+
+def write_beside(report: EvaluationReport, file: Path, clean: Clean) -> EvaluationReport:
+    """Write the rows of a report beside the file that it will be written to, if it has them apart.
+
+    Args:
+        report: The report.
+        file: File of the report itself.
+        clean: Function applied to the values before they become text.
+
+    Returns:
+        The report, as it has to be written to that file.
+    """
+    if report.samples.file is None:
+        return report
+    path = file.with_name(_name_beside(file))
+    with replacing(path) as out:
+        told = write_rows(out, report.samples, clean, name=path.name)
+    return replace(report, samples=replace(report.samples, file=told))
 
 
 def digest_report(report: EvaluationReport) -> str:
@@ -196,13 +293,14 @@ def report_pieces(
         clean: Function applied to the values of a piece before they become text.
     """
     rest = to_json(replace(report, failed_ids=(), samples=_EMPTY))
+    columns = report.samples if report.samples.file is None else without_rows(report.samples)
     before = "{\n"
     for key, value in rest.items():
         yield f"{before}{_STEP}{_text(key)}: "
         if key == "failed_ids":
             yield from _array(report.failed_ids, 1, clean)
         elif key == "samples":
-            yield from _columns(report.samples, clean)
+            yield from _columns(columns, clean)
         else:
             yield _indented(clean(value), 1)
         before = ",\n"
@@ -214,8 +312,8 @@ def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
         is_column = isinstance(values, list)  # and no key
         return [v if v is None else float(v) for v in values] if is_column else clean(values)
 
-    before = "{\n"
-    for name in (each.name for each in fields(columns)):
+    before, without = "{\n", {"file"} if columns.file is None else set()
+    for name in (each.name for each in fields(columns) if each.name not in without):
         yield f"{before}{_STEP * 2}{_text(name)}: "
         value = getattr(columns, name)
         if name == "sources" and value is not None:
@@ -229,6 +327,8 @@ def _member(value: Any, level: int, clean: Clean) -> Iterator[str]:
     match value:
         case None:
             yield "null"
+        case RowsFile():
+            yield _indented(to_json(value), level)
         case Labels():
             yield from _object({"values": value.values, "places": value.places}, level, clean)
         case Mapping():
@@ -277,3 +377,11 @@ def _without_absent(place: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _plain_name(told: RowsFile, shown_as: str) -> str:
+    """Return the name of the file, if it lies beside the report and nowhere else."""
+    if told.name != Path(told.name).name or told.name in {"", ".", ".."}:
+        where = Where(file=shown_as, key="samples.file.name")
+        raise RecordError("the rows are not in a file beside the report", where=where)
+    return told.name

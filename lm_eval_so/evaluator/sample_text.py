@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.chat import Message, ToolCall
-from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import Scenario, TestSample
+from lm_eval_so.core.records.sample import Scenario, SourcePlace, TestSample
 
 _PLACES = ("sheet", "page", "row", "line", "path")
 _LONGEST_QUOTE = 300

@@ -1,19 +1,21 @@
 """Reports and comparisons as files: read for another command, written in the formats asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import Text, read_text, write_all, write_atomic
-from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.codec import loads, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_file import write_beside
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Where
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.reporter.json_report import cleaner, json_pieces
 from lm_eval_so.reporter.render import NEED_SCORES, RENDERERS, render
 
 
@@ -39,8 +41,18 @@ def read_comparison(file: Path) -> Comparison:
 
 
 def write_report(file: Path, report: EvaluationReport, redactor: Redactor) -> None:
-    """Write a report.json under any name."""
+    """Write a report.json under any name, and its rows beside it if they stand in a file."""
+    report = write_beside(report, file, cleaner(redactor))
     write_atomic(file, json_pieces(report, redactor))
+
+
+def report_values(report: EvaluationReport, folder: Path) -> dict[str, Any]:
+    """Return a report that was written to a folder as JSON values, without rows that stand in a file."""
+    if report.samples.file is None:
+        return to_json(report)
+    file = folder / "report.json"
+    values: dict[str, Any] = parse_json(read_text(file), where=Where(file=str(file)))
+    return values
 
 
 def write_reports(
@@ -60,8 +72,14 @@ def write_reports(
         redactor: Takes secrets out.
         formats: Formats; default: those of the config; JSON is always written.
     """
+    report = results.report
+    rows: tuple[Path, ...] = ()
+    if report is not None and not results.is_report_written:
+        report = write_beside(report, folder / "report.json", cleaner(redactor))
+        rows = (folder / report.samples.file.name,) if report.samples.file else ()
+        results = replace(results, report=report)
     texts = _texts(results, {*(formats or config.report.formats)}, config, redactor)
-    return write_all({folder / name: text for name, text in texts.items()})
+    return (*write_all({folder / name: text for name, text in texts.items()}), *rows)
 
 
 def _texts(

@@ -6,7 +6,7 @@ from typing import Any
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import report_pieces
+from lm_eval_so.core.report_file import Clean, report_pieces
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.reporter.content import Content
 
@@ -19,15 +19,21 @@ def json_report(content: Content) -> str:
 
 def json_pieces(record: EvaluationReport | Comparison, redactor: Redactor) -> Iterator[str]:
     """Yield a report or a comparison as JSON, in pieces, since a report may be large."""
+    clean = cleaner(redactor)
+    if isinstance(record, EvaluationReport):
+        yield from report_pieces(record, clean=clean)
+    else:
+        yield dump_document(clean(to_json(record)))
+
+
+def cleaner(redactor: Redactor) -> Clean:
+    """Return the function that takes secrets out of JSON values."""
 
     def clean(values: Any) -> Any:
         # A secret of digits could stand in a number, so only strings are changed.
         return _redacted(values, redactor) if redactor.finds("\n".join(_texts(values))) else values
 
-    if isinstance(record, EvaluationReport):
-        yield from report_pieces(record, clean=clean)
-    else:
-        yield dump_document(clean(to_json(record)))
+    return clean
 
 
 def _texts(value: Any) -> Iterator[str]:

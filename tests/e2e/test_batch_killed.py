@@ -79,7 +79,7 @@ metrics:
 """
 
 
-def test_evaluate__killed_once_a_batch_is_begun(tmp_path: Path):
+def test_evaluate__killed_while_a_batch_is_answered_then_cancelled(tmp_path: Path):
     write_dataset(tmp_path, 6)
     write_run(tmp_path, tmp_path / "test.jsonl", lambda sample, _: a_run(f"{sample.id}: 3일"))
     config = tmp_path / "lm-eval-so.yaml"
@@ -87,22 +87,22 @@ def test_evaluate__killed_once_a_batch_is_begun(tmp_path: Path):
     running: list[Started] = []
 
     def kill(*step: str) -> None:
-        if step == ("POST", "/batches") and len(running) == 1:
+        if step == ("GET", "/batches/batch_0") and len(running) == 1:
             running[0].kill()
-            running[0].wait()  # so that it never learns of the answer
+            running[0].wait()
 
     good = Line(text=json.dumps({"reason": "기간", "evidence": ["3일"], "label": "좋음"}))
-    with BatchServer(lambda _: good) as server:
+    with BatchServer(lambda _: good, looks=10**6) as server:
         server.direct, server.after = lambda _: good, kill
         config.write_text(JUDGED.format(url=server.url), encoding="utf-8")
         running.append(start(config, *options, name="evaluate"))
         assert finish(running[0])[0] == -signal.SIGKILL
-        running.append(start(config, *options, "--cancel-batch", name="evaluate"))
-        code, told = finish(running[1])
-        assert code == 2
-        assert "no batch of a judge goes on" in told  # it never learned the id
+        running.append(start(config, "--cancel-batch", name="evaluate"))
+        assert finish(running[1]) == (0, "")
+        assert server.book.batches["batch_0"]["status"] == "cancelling"
         running.append(start(config, *options, name="evaluate"))
         assert finish(running[2]) == (0, "")
+        # the first question of the process that was killed is not asked again, either
         assert (len(server.book.batches), len(server.book.direct)) == (1, 1)
     report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
     assert report["metrics"]["llm_judge"]["mean"] == 1

@@ -11,7 +11,7 @@ from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Policy
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import parse_report, read_report
+from lm_eval_so.core.report_file import parse_report, read_report, rows_among
 from lm_eval_so.errors import InputError, NoBaseline
 
 _PERMISSION = "give the job the permission contents: read"
@@ -133,7 +133,7 @@ def _in_repository(config: Config, path: Path, place: Place) -> Found:
     files, revision = place.files, place.ref or config.baseline.ref
     found: Found = (None, BaselineRef(source="none"))
     if files is not None:
-        found = _parsed(files.read(config.resolve(path)), path, files.commit, files.commit)
+        found = _parsed(files.read, config.resolve(path), shown=path, ref=(files.commit,) * 2)
     elif revision:
         found = _from_git(config, path, revision)
     if found[0] is None and (place.else_file or not (files or revision)):
@@ -153,15 +153,26 @@ def _from_git(config: Config, path: Path, ref: str) -> Found:
     commit = git.find_commit(ref, cwd=folder)
     if commit is None:
         raise _unknown_revision(config, ref)
-    data = git.show(commit, relative_to(config.resolve(path), folder), cwd=folder)
-    return _parsed(data, path, ref, commit)
+
+    def read(file: Path) -> bytes | None:
+        return git.show(commit, relative_to(file, folder), cwd=folder)
+
+    return _parsed(read, config.resolve(path), shown=path, ref=(ref, commit))
 
 
-def _parsed(data: bytes | None, path: Path, shown: str, commit: str) -> Found:
+def _parsed(
+    read: Callable[[Path], bytes | None], file: Path, *, shown: Path, ref: tuple[str, str]
+) -> Found:
+    """Make a report of a file of a commit, with its rows from the same commit if they stand in a file."""
+    data = read(file)
     if data is None:
         return None, BaselineRef(source="none")
-    report = parse_report(data, shown_as=f"{shown}:{path}")
-    return report, BaselineRef(source="git", path=str(path), ref=commit)
+    report = parse_report(
+        data,
+        shown_as=f"{ref[0]}:{shown}",
+        find_rows=rows_among(lambda name: read(file.with_name(name))),
+    )
+    return report, BaselineRef(source="git", path=str(shown), ref=ref[1])
 
 
 def _unknown_revision(config: Config, ref: str) -> InputError:

@@ -17,7 +17,7 @@ from lm_eval_so.comparator.broken.rounds import (
 from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch, watch_cases
 from lm_eval_so.comparator.cases import Texts, reason_of, texts_of
 from lm_eval_so.comparator.gate.decide import Decision
-from lm_eval_so.comparator.pairing import Reports, Rows
+from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Control, Reason
@@ -317,7 +317,7 @@ class _Writer:
         )
 
     def _last_wrong(
-        self, pair: Pair, rows: Rows
+        self, pair: Pair, rows: tuple[int, ...]
     ) -> tuple[str | None, str | None, Mapping[str, str]]:
         """Return the last wrong answer and why it is wrong, also in other languages; without an answer, why so."""
         key = pair.metric

@@ -1,6 +1,6 @@
 """Suspects and required cases of two reports."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -8,8 +8,9 @@ from typing import Self
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.gate.decide import Decision, decide
-from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, pair_reports, scope_of
+from lm_eval_so.comparator.pairing import Pairs, Side, applicable_rows, pair_reports, scope_of
 from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.comparator.terms import Passes, Terms
 from lm_eval_so.core.config.gate import MustSection
 from lm_eval_so.core.records.comparison import Reason
@@ -98,7 +99,8 @@ class _Column:
     pairs: tuple[Pair, ...]
     family: int
     """Cases that the baseline scored."""
-    samples: frozenset[str]
+    samples: bytearray
+    """1 for the first row of each of these cases."""
 
 
 def watch_cases(
@@ -144,17 +146,17 @@ def find_watch(decision: Decision, terms: Terms) -> Watch | None:
     if not family and not found:
         return None
     rows = next(iter(decision.compared.values())).candidate.samples
-    order = _order(decision)
     needing = (_with_need(p, family, alpha, asks_main=terms.asks_main) for p in found)
-    pairs = sorted(needing, key=lambda p: order[p.sample_id])
+    cases = next(iter(decision.compared.values())).side.rows_by_id
+    pairs = sorted(needing, key=lambda p: cases.places.find(p.sample_id) or 0)
     return Watch(
         alpha=alpha,
         family=family,
-        samples=len(frozenset().union(*(column.samples for column in columns))),
+        samples=_count_any([column.samples for column in columns]),
         cap=most_further(len(rows.ids)),
         must=gate.must,
         pairs=tuple(pairs),
-        probe=_probe(order, columns, pairs),
+        probe=_probe(cases.names, columns, pairs),
         asks_main=terms.asks_main,
         warnings=tuple(_unsteady(pairs, gate.must, rows.own_ids)),
     )
@@ -175,13 +177,13 @@ def _look(key: str, decision: Decision, terms: Terms) -> _Column | None:
         return None
     said = _outcomes(scores, side.columns.statuses, passes)
     required = _required(side, terms.gate.must)
-    before = _Before.none()
+    before = _Before.none(len(said))
     if reports.pairs is not None and is_compared:
         before = _compared(key, reports.pairs, said, passes)
     suspects = before.suspects
     pairs = []
     for name in dict.fromkeys([*suspects, *(name for name in required if name in now)]):
-        right, of = before.counts(name)
+        right, of = before.counts(name, now[name][0])
         pair = Pair(
             sample_id=name,
             metric=key,
@@ -196,7 +198,7 @@ def _look(key: str, decision: Decision, terms: Terms) -> _Column | None:
         said=said,
         rows_by_id=now,
         pairs=tuple(pairs),
-        family=len(before.samples),
+        family=before.samples.count(1),
         samples=before.samples,
     )
 
@@ -208,19 +210,19 @@ class _Before:
     rights: Sequence[bool | None]
     """Whether each row is right; None without a score."""
     rows_by_id: Mapping[str, Rows]
-    samples: frozenset[str]
-    """Cases that are compared, and have a score."""
+    samples: bytearray
+    """Per row of the candidate, 1 for the first of each case that is compared, and has a score."""
     suspects: frozenset[str]
     """Cases that were mostly right, and have no right answer now."""
 
     @classmethod
-    def none(cls) -> Self:
-        """Return that nothing is compared."""
-        return cls(rights=(), rows_by_id={}, samples=frozenset(), suspects=frozenset())
+    def none(cls, rows: int) -> Self:
+        """Return that none of so many rows is compared."""
+        return cls(rights=(), rows_by_id={}, samples=bytearray(rows), suspects=frozenset())
 
-    def counts(self, name: str) -> tuple[int, int]:
-        """Return the right and all scored answers to a case."""
-        if name not in self.samples:
+    def counts(self, name: str, first: int) -> tuple[int, int]:
+        """Return the right and all scored answers to a case, given its first row in the candidate."""
+        if not self.samples[first]:
             return 0, 0
         own = [self.rights[row] for row in self.rows_by_id[name]]
         return own.count(True), len(own) - own.count(None)
@@ -231,23 +233,33 @@ def _compared(key: str, pairs: Pairs, said: Sequence[Outcome], passes: Passes) -
     scores = pairs.baseline.columns.scores[key]
     rights = [None if score is None else passes(score) for score in scores]
     scope = scope_of(pairs, key, is_time=False)
-    suspects, unscored = [], []
-    for name, old, new in zip(scope.ids, scope.baseline.rows, scope.candidate.rows, strict=True):
+    suspects, samples = [], bytearray(len(said))
+    rows = zip(scope.baseline.rows, scope.candidate.rows, strict=True)
+    for place, (old, new) in enumerate(rows):
         if len(old) == 1:
             right, of = int(rights[old[0]] is True), int(rights[old[0]] is not None)
         else:
             own = [rights[row] for row in old]
             right, of = own.count(True), len(own) - own.count(None)
         if not of:
-            unscored.append(name)
-        elif 2 * right > of and said[new[0]] in _FAULTS and all(said[r] in _FAULTS for r in new):
-            suspects.append(name)
+            continue
+        samples[new[0]] = 1
+        if 2 * right > of and said[new[0]] in _FAULTS and all(said[r] in _FAULTS for r in new):
+            suspects.append(scope.ids[place])
     return _Before(
         rights=rights,
         rows_by_id=applicable_rows(pairs.baseline, key),
-        samples=frozenset(scope.ids).difference(unscored),
+        samples=samples,
         suspects=frozenset(suspects),
     )
+
+
+def _count_any(flags: Sequence[bytearray]) -> int:
+    """Return at how many places one of some flags is set."""
+    found = 0
+    for each in flags:
+        found |= int.from_bytes(each, "little")
+    return found.bit_count()
 
 
 def _with_need(pair: Pair, family: int, alpha: float, *, asks_main: bool) -> Pair:
@@ -263,12 +275,10 @@ def _with_need(pair: Pair, family: int, alpha: float, *, asks_main: bool) -> Pai
     return replace(pair, needed=needed, with_main=(two, three))
 
 
-def _probe(
-    order: Mapping[str, int], columns: Sequence[_Column], pairs: Sequence[Pair]
-) -> str | None:
+def _probe(names: Iterable[str], columns: Sequence[_Column], pairs: Sequence[Pair]) -> str | None:
     """Return the first case that was right by some metric and is accused by none."""
     accused = {p.sample_id for p in pairs if p.is_suspect or Outcome.RIGHT not in p.own}
-    for name in order:
+    for name in names:
         if name not in accused and any(
             column.said[row] is Outcome.RIGHT
             for column in columns
@@ -282,8 +292,9 @@ def _required(side: Side, must: MustSection | None) -> frozenset[str]:
     tags = side.columns.tags
     if must is None or tags is None:
         return frozenset()
-    first: Mapping[str, Rows] = side.rows_by_id
-    return frozenset(name for name, rows in first.items() if must.tag in tags[rows[0]])
+    cases = side.rows_by_id
+    places = (number for number in cases.rows.chosen if must.tag in tags[cases.rows.of(number)[0]])
+    return frozenset(cases.names[number] for number in places)
 
 
 def _outcomes(
@@ -307,12 +318,6 @@ def _says_nothing(scores: Sequence[float | None], now: Mapping[str, Rows]) -> bo
     missing = own.count(None)
     few = missing < min(_FEW_LOST, len(own))
     return not own or (not few and missing > _SHARE_LOST * len(own))
-
-
-def _order(decision: Decision) -> Mapping[str, int]:
-    """Return the place of each case in the dataset."""
-    reports = next(iter(decision.compared.values()))
-    return {name: place for place, name in enumerate(dict.fromkeys(reports.candidate.samples.ids))}
 
 
 def _unsteady(

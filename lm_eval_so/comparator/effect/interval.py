@@ -1,9 +1,10 @@
 """Interval, p-value and needed samples of a change of scores."""
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import sub
+from operator import neg, sub
 
 from lm_eval_so.comparator.effect.finding import Shape
 from lm_eval_so.comparator.effect.values import Complete, Differences, Moved, SideValues
@@ -58,16 +59,16 @@ def subtract(
     if shape.support is None or not (baseline.missing or candidate.missing):
         return Differences(complete=gains, worst=gains, best=gains)
     most = _gains(baseline.low, candidate.high, is_higher=True)
-    least = most.copy()
+    least = most[:]
     gaps = sorted({*baseline.gaps, *candidate.gaps})
     for gap in gaps:
         least[gap] = candidate.low[gap] - baseline.high[gap]
     if not is_higher:
-        most, least = [-change for change in least], [-change for change in most]
+        most, least = array("d", map(neg, least)), array("d", map(neg, most))
     return Differences(complete=gains, worst=least, best=most, gaps=gaps)
 
 
-def gains_of(complete: Complete, shape: Shape) -> list[float]:
+def gains_of(complete: Complete, shape: Shape) -> "array[float]":
     """Return the change of each complete sample, positive = better."""
     is_higher = shape.direction is Direction.HIGHER
     return _gains(complete.baseline, complete.candidate, is_higher)
@@ -82,13 +83,16 @@ def moved_of(gains: Sequence[float]) -> Moved:
     """Find the changes that are more than rounding."""
     limit = rounding_of(gains)
     return Moved(
-        worse=[place for place, gain in enumerate(gains) if gain < -limit],
-        better=[place for place, gain in enumerate(gains) if gain > limit],
+        worse=array("I", (place for place, gain in enumerate(gains) if gain < -limit)),
+        better=array("I", (place for place, gain in enumerate(gains) if gain > limit)),
     )
 
 
-def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: bool) -> list[float]:
-    return list(map(sub, candidate, baseline) if is_higher else map(sub, baseline, candidate))
+def _gains(
+    baseline: Sequence[float], candidate: Sequence[float], is_higher: bool
+) -> "array[float]":
+    ends = (candidate, baseline) if is_higher else (baseline, candidate)
+    return array("d", map(sub, *ends))
 
 
 def estimate_change(tested: Tested, *, alpha: float) -> Estimate:

@@ -19,6 +19,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.bounded import Estimate
 from lm_eval_so.core.stats.power import needed_for_ratio
 from lm_eval_so.core.stats.ratios import (
+    ascending,
     percentile,
     ratio_of_means,
     ratio_of_percentiles,
@@ -57,7 +58,9 @@ def measure_ratio(finding: Finding, paired: Paired, inference: Inference) -> Fin
 def statistic_of(values: Sequence[float], statistic: str) -> float:
     """Return the mean or a percentile of at least one value."""
     level = LEVELS.get(statistic)
-    return math.fsum(values) / len(values) if level is None else percentile(sorted(values), level)
+    return (
+        math.fsum(values) / len(values) if level is None else percentile(ascending(values), level)
+    )
 
 
 def _with_pass_end(estimate_at: Callable[[float], Estimate], inference: Inference) -> Estimate:

@@ -1,13 +1,15 @@
 """Values of one metric: one per sample and side, with bounds for missing rows."""
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, compress
 from typing import TypeVar, cast
 
-from lm_eval_so.comparator.pairing import Reports, Rows, Samples, Side, applicable_rows
+from lm_eval_so.comparator.pairing import Reports, Samples, Side, applicable_rows
+from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.core.records.comparison import Stability
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import LARGEST_SCORE
@@ -72,7 +74,7 @@ class SideValues:
         """Values of the samples that have one."""
         if not self.missing:
             return cast("Sequence[float]", self.mean)
-        return [value for value in self.mean if value is not None]
+        return array("d", (value for value in self.mean if value is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +241,9 @@ def complete_pairs(baseline: SideValues, candidate: SideValues) -> Complete:
     gaps = sorted({*baseline.gaps, *candidate.gaps})
     absent = [gap for gap in gaps if old[gap] is None or new[gap] is None]
     return Complete(
-        baseline=cast("list[float]", _leave_out(old, absent)),
-        candidate=cast("list[float]", _leave_out(new, absent)),
-        positions=_leave_out(range(len(old)), absent),
+        baseline=array("d", cast("Iterator[float]", _leave_out(old, absent))),
+        candidate=array("d", cast("Iterator[float]", _leave_out(new, absent))),
+        positions=array("I", _leave_out(range(len(old)), absent)),
         absent=absent,
     )
 
@@ -261,11 +263,11 @@ def stability_of(key: str, reports: Reports) -> dict[str, Stability]:
     return found
 
 
-def _leave_out(values: Sequence[T], absent: Sequence[int]) -> list[T]:
-    kept: list[T] = []
-    for start, end in pairwise([-1, *absent, len(values)]):
-        kept += values[start + 1 : end]
-    return kept
+def _leave_out(values: Sequence[T], absent: Sequence[int]) -> Iterator[T]:
+    stays = bytearray(b"\1") * len(values)
+    for place in absent:
+        stays[place] = 0
+    return compress(values, stays)
 
 
 def _count_missing(values: Sequence[float | None]) -> int:
@@ -280,7 +282,7 @@ def _is_clean(values: Sequence[float | None], missing: int, support: Support | N
     """Return whether all values present are finite and in range, without a look at each of them."""
     present = cast("Sequence[float]", values)
     if missing:
-        present = [value for value in values if value is not None]
+        present = array("d", (value for value in values if value is not None))
     if not present:
         return True
     if not math.isfinite(sum(present)):
@@ -321,9 +323,10 @@ def _ends(
     means: Sequence[float | None],
     gaps: Sequence[int],
     support: Support,
-) -> tuple[list[float], list[float]]:
+) -> "tuple[Sequence[float], Sequence[float]]":
     """Return the means with missing rows at the low end of the support, and at the high end."""
-    ends = cast("tuple[list[float], list[float]]", (list(means), list(means)))
+    low = array("d", (0.0 if mean is None else mean for mean in means))
+    ends = low, low[:]
     if len(values) == len(samples):
         for gap in gaps:
             ends[0][gap], ends[1][gap] = support

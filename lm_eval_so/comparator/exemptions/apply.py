@@ -11,7 +11,8 @@ from typing import Final
 
 from lm_eval_so.comparator.effect.finding import Finding, shape_of
 from lm_eval_so.comparator.exemptions.files import Entry, Exceptions, with_our_ids
-from lm_eval_so.comparator.pairing import Reports, Rows, Side, pair_sides
+from lm_eval_so.comparator.pairing import Reports, Side, pair_sides
+from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.core.records.changes import Exemption
 from lm_eval_so.core.records.changes import ExemptionState as State
 from lm_eval_so.core.records.enums import Direction, MetricKind
@@ -276,7 +277,9 @@ def _without(reports: Reports, ids: Collection[str]) -> Reports:
 
 
 def _leave_out(side: Side, ids: Collection[str]) -> Side:
-    kept = {name: rows for name, rows in side.rows_by_id.items() if name not in ids}
+    given = side.rows_by_id
+    gone = [row for name in ids for row in given.get(name, ())]
+    kept = given.without(gone, n=len(side.columns.ids))
     duplicate = side.duplicate
     if duplicate is not None and duplicate in ids:
         duplicate = next((n for n, rows in kept.items() if _is_double(side, rows)), None)

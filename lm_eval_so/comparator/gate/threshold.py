@@ -18,7 +18,6 @@ from lm_eval_so.comparator.effect.refusals import (
 from lm_eval_so.comparator.effect.values import SideValues, read_values
 from lm_eval_so.comparator.pairing import (
     Reports,
-    Rows,
     Samples,
     Side,
     applicable_rows,
@@ -95,7 +94,7 @@ def judge_threshold(
     statistic = section.statistic if shape.kind is MetricKind.RATIO else "mean"
     results = [judge(limit, values, shape, statistic, reports.alpha) for limit in limits]
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.verdict))
-    return replace(worst, warnings=tuple(_warnings(worst, values, reports.side, samples.rows)))
+    return replace(worst, warnings=tuple(_warnings(worst, values, reports.side, samples)))
 
 
 def read_candidate(key: str, reports: Reports) -> tuple[SideValues, Samples]:
@@ -186,11 +185,9 @@ def _bound_of_mean(
     return start + sign * max(0.0, reach)
 
 
-def _warnings(
-    limit: Threshold, values: SideValues, side: Side, samples: Sequence[Rows]
-) -> list[Reason]:
+def _warnings(limit: Threshold, values: SideValues, side: Side, samples: Samples) -> list[Reason]:
     found = list(side_warnings({"candidate": values}))
-    if limit.rule == "bound" and groups_of(side.columns.groups, samples) is not None:
+    if limit.rule == "bound" and groups_of(side.columns.groups, samples.rows) is not None:
         found.append(Reason(code=Code.GROUPS_IGNORED, figures={"statistic": "bound"}))
     return found
 

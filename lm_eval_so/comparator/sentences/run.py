@@ -74,7 +74,7 @@ class _Since:
         """Return the user's own id of a sample, or else its id."""
         side = self.reports.side
         refs = side.columns.refs
-        return (refs and refs[side.rows_by_id[sample_id][0]]) or sample_id
+        return (refs[side.rows_by_id[sample_id][0]] if refs else None) or sample_id
 
 
 def word_run(

@@ -1,11 +1,13 @@
 """Slices of the paired samples: samples with something in common."""
 
+from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from lm_eval_so.comparator.pairing import Reports
+from lm_eval_so.comparator.pairing import Reports, Side
+from lm_eval_so.core.columns.column import Picked
 from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.records.slice_values import NO_VALUE, keep_largest
 from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
@@ -71,20 +73,30 @@ class Slicer:
         for side in self._sides:
             told = _kinds(side.columns)
             if new := [kind for kind in told if kind.by not in kinds]:
-                rows = [side.rows_by_id[name][0] for name in ids]
+                rows = _first_rows(side, ids)
                 kinds |= {kind.by: kind.at(rows) for kind in new}
         layout = lay_out(range(len(ids)), _cells(kinds.values(), len(ids)))
         slices = chain.from_iterable(_slices(kind, layout) for kind in kinds.values())
         return Division(cells=layout, slices=tuple(slices))
 
 
-def _cells(kinds: Iterable["_Kind"], n: int) -> list[int]:
+def _first_rows(side: Side, ids: Sequence[str]) -> Sequence[int]:
+    """Return the first row of each of some samples that a side has."""
+    given = side.rows_by_id
+    if isinstance(ids, Picked) and ids.column is given.names:
+        return given.rows.some(ids.places).firsts
+    if ids is given.names:
+        return given.rows.some(range(len(ids))).firsts
+    return array("I", (given.rows.of(number)[0] for number in given.places.find_all(ids)))
+
+
+def _cells(kinds: Iterable["_Kind"], n: int) -> "array[int]":
     """Return a number for each of n samples, equal if all keys are; tuples would be slower."""
-    numbers = [0] * n
+    numbers = array("I", bytes(4 * n))
     for kind in kinds:
-        codes = {key: code for code, key in enumerate(dict.fromkeys(kind.column))}
+        codes: dict[tuple[int, Hashable], int] = {}
         pairs = zip(numbers, kind.column, strict=True)
-        numbers = [number * len(codes) + codes[key] for number, key in pairs]
+        numbers = array("I", (codes.setdefault(pair, len(codes)) for pair in pairs))
     return numbers
 
 
@@ -97,7 +109,7 @@ def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
     kept = keep_largest(by_label, lambda cells: sum(map(sizes.__getitem__, cells)))
     for value, cells in kept.items():
         runs = map(layout.own, cells)
-        places = sorted(chain.from_iterable(runs))  # near things are read faster
+        places = array("I", sorted(chain.from_iterable(runs)))  # near things are read faster
         if len(places) < len(layout.order):
             yield Members(kind.by, value, samples=places, cells=cells)
 

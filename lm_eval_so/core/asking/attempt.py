@@ -30,51 +30,12 @@ class OutOfTime(Exception):  # noqa: N818 - no error: the asker says what it mea
     """End of an attempt's time."""
 
 
-class Watch:
-    """Time limits of all attempts under way, kept by one timer.
-
-    A timer each would cost an attempt a twentieth of its CPU time: nearly all are cancelled, and the
-    loop carries them along until it clears them out.
-    """
-
-    def __init__(self) -> None:
-        self._ends: dict[asyncio.Timeout, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self, limit: asyncio.Timeout, time_s: float) -> None:
-        """Watch a limit that was entered; it expires after so many seconds."""
-        loop = asyncio.get_running_loop()
-        end = self._ends[limit] = loop.time() + time_s
-        if self._timer is None or end < self._timer.when():
-            self._look_at(end, loop)
-
-    def end(self, limit: asyncio.Timeout) -> None:
-        """Watch a limit no longer."""
-        self._ends.pop(limit, None)
-
-    def _look_at(self, time: float, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_at(time, self._look, loop)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for limit in [limit for limit, end in self._ends.items() if end <= now]:
-            limit.reschedule(self._ends.pop(limit))
-        if self._ends:
-            self._look_at(min(self._ends.values()), loop)
-
-
-async def attempt(
-    backend: ChatBackend, request: ChatRequest, watch: Watch, *, time_s: float
-) -> ChatResponse:
+async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) -> ChatResponse:
     """Send a request once.
 
     Args:
         backend: Open backend.
         request: Request to send.
-        watch: Watch that cuts it off.
         time_s: Seconds until it is cut off.
 
     Raises:
@@ -82,10 +43,9 @@ async def attempt(
         BackendError: The backend's own; `callable` for any other exception of it; `server` if the
             answer ended by an error.
     """
-    limit = asyncio.timeout(None)
+    limit = asyncio.timeout(time_s)
     try:
         async with limit:
-            watch.begin(limit, time_s)
             response = await backend.send(request)
     except LMEvalError:
         raise
@@ -99,8 +59,6 @@ async def attempt(
         raise _callable(error) from None  # the backend gave up something of its own
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's; the row says what
         raise _callable(error) from None
-    finally:
-        watch.end(limit)
     if not type(backend).__module__.startswith(_OURS):
         _check(response, backend)
     return with_known_finish(response)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lm_eval_so.core.asking.answer.outcome import Answers, Row
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.attempt import OutOfTime, Watch, attempt
+from lm_eval_so.core.asking.attempt import OutOfTime, attempt
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys
 from lm_eval_so.core.asking.endpoint.admission import FREE, Gate, Pass, Slot
 from lm_eval_so.core.asking.proof import Proof, prove
@@ -87,7 +87,6 @@ class LiveAsker:
         self._endpoint = resources.endpoint(self.backend, label=target.name, stage=target.stage)
         self.limiter = self._endpoint.limiter
         self._gate = Gate(self._endpoint, self.backend, resources.budget)
-        self._watch = Watch()
         self._proving = asyncio.Lock()
         self._end: LMEvalError | None = None
         self._untold: LMEvalError | None = None
@@ -226,7 +225,7 @@ class LiveAsker:
         most_s = min(policy.timeout_s, left_s)
         cut_s = budget.cut_s() if budget.is_limited else most_s
         try:
-            return await attempt(self.backend, request, self._watch, time_s=min(most_s, cut_s))
+            return await attempt(self.backend, request, time_s=min(most_s, cut_s))
         except OutOfTime:
             if cut_s < most_s:
                 raise budget.out_of_time() from None

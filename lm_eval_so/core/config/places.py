@@ -60,6 +60,10 @@ class BaselineSection(Section):
         return self.artifact or f"lm-eval-so-{suite}"
 
 
+_MOST_INLINE = 100_000
+"""Most rows that a report has in itself by default."""
+
+
 class ReportSection(Section):
     """Settings of the report."""
 
@@ -78,6 +82,13 @@ class ReportSection(Section):
     answers: Literal["full", "hash", "none"] = "full"
     """Answers in the report: full text, SHA-256 or none. none leaves questions, expected texts and reasons
     out, too, so that reports and comparisons hold ids and figures alone."""
+    samples: Literal["inline", "file"] | None = None
+    """Place of the rows: report.json itself, or samples.jsonl beside it, line by line, which takes little
+    memory. Default: inline, and above 100,000 rows file."""
+
+    def has_rows_apart(self, rows: int) -> bool:
+        """Return whether a report of so many rows has them in a file of their own."""
+        return self.samples == "file" or (self.samples is None and rows > _MOST_INLINE)
 
     @property
     def keeps_texts(self) -> bool:

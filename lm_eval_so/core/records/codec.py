@@ -19,7 +19,7 @@ from lm_eval_so.core.records.history import History
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import ReportRow, TestSample
 from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.errors import Problem, RecordError, Where
 
@@ -32,6 +32,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "run": RunResult,
     "run-info": RunInfo,
     "report": EvaluationReport,
+    "report-row": ReportRow,
     "comparison": Comparison,
     "calibration": Calibration,
     "forecast": Forecast,

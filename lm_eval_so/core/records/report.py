@@ -1,18 +1,31 @@
 """`lm-eval-so/report/1`: the scores and figures of a run, with everything that a comparison needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, JsonValue, SerializerFunctionWrapHandler, WrapSerializer
 
+from lm_eval_so.core.columns.column import changed, is_large
+from lm_eval_so.core.columns.index import Paired, times_of_each
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.judge_health import JudgeCalibration, PanelMember
 from lm_eval_so.core.records.record import html_table, record, short_text, shown_number, shown_span
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
+from lm_eval_so.core.records.sample import RowsFile, SourcePlace, without_quote
 from lm_eval_so.core.records.score import Score
+
+T = TypeVar("T")
+
+
+def _as_held(column: Sequence[Any], write: SerializerFunctionWrapHandler) -> Any:
+    return write(column if isinstance(column, tuple) else [*column])
+
+
+Column: TypeAlias = Annotated[Sequence[T], AfterValidator(tuple), WrapSerializer(_as_held)]
+"""A value for each row: a tuple, or for very many rows something that is read like one."""
 
 
 @record
@@ -217,59 +230,54 @@ class Labels:
     """One label per row; each text is stored once."""
 
     values: tuple[str, ...]
-    places: tuple[int, ...]
+    places: Column[int]
     """Index of each row's label in `values`."""
 
 
 @record
-class SourcePlace:
-    """Place in a file that a sample is from."""
-
-    file: str
-    """Path relative to the config file, with forward slashes."""
-    at: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Sheet, page, row, line or path in the file, as far as they are known; counted from 1."""
-    quote: str | None = None
-    """Start of the passage that its answer rests on, at most 300 characters; null if it has none."""
-
-
-@record
 class Columns:
-    """Parallel columns, one entry per sample and repeat, in dataset order."""
+    """Parallel columns, one entry per sample and repeat, in dataset order.
 
-    ids: tuple[str, ...]
-    sample_hashes: tuple[str, ...]
-    revs: tuple[str, ...]
-    groups: tuple[str | None, ...]
-    repeats: tuple[int, ...]
-    statuses: tuple[str, ...]
-    scores: Mapping[str, tuple[float | None, ...]]
+    With `file` the rows stand in that file, and the columns here are empty.
+    """
+
+    ids: Column[str]
+    sample_hashes: Column[str]
+    revs: Column[str]
+    groups: Column[str | None]
+    repeats: Column[int]
+    statuses: Column[str]
+    scores: Mapping[str, Column[float | None]]
     """Values by metric id; null without a value."""
-    not_applicable: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    not_applicable: Mapping[str, Column[int]] = field(default_factory=dict)
     """Positions of rows to which a metric does not apply, by metric id."""
-    inputs: tuple[str, ...] | None = None
-    expected: tuple[str | None, ...] | None = None
-    answers: tuple[str | None, ...] | None = None
+    inputs: Column[str] | None = None
+    expected: Column[str | None] | None = None
+    answers: Column[str | None] | None = None
     """Answers, their SHA-256, or null, depending on `report.answers`."""
-    cached: tuple[int, ...] = ()
+    cached: Column[int] = ()
     """Positions of rows whose times were not measured in this run."""
-    refs: tuple[str | None, ...] | None = None
+    refs: Column[str | None] | None = None
     """The user's own ids; null if no sample has one."""
-    failures: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    failures: Mapping[str, Column[int]] = field(default_factory=dict)
     """Positions of rows without an answer, by cause, as "HTTP 500"."""
-    tags: tuple[tuple[str, ...], ...] | None = None
-    languages: tuple[str | None, ...] | None = None
-    references: tuple[tuple[str, ...], ...] | None = None
+    tags: Column[tuple[str, ...]] | None = None
+    languages: Column[str | None] | None = None
+    references: Column[tuple[str, ...]] | None = None
     """Reference answers beside the expected one; null if no sample has one."""
-    sources: tuple[SourcePlace | None, ...] | None = None
+    sources: Column[SourcePlace | None] | None = None
     """Places that the samples are from; null if none is known."""
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """Labels of further slices: length, and the metadata keys of `report.by`."""
+    file: RowsFile | None = None
+    """File that has the rows; null if they stand here."""
 
     @property
-    def own_ids(self) -> dict[str, str]:
+    def own_ids(self) -> Mapping[str, str]:
         """The user's own ids by ours, of the samples that have one."""
         refs = self.refs or ()
+        if is_large(self.ids):
+            return Paired(self.ids, refs)
         return {sample_id: ref for sample_id, ref in zip(self.ids, refs, strict=False) if ref}
 
 
@@ -333,7 +341,7 @@ class EvaluationReport:
     """Health of each judge, by metric id."""
     errors: tuple[Case, ...]
     """Rows without an answer, then failed rows, worst first."""
-    failed_ids: tuple[str, ...] = field(default=(), repr=False)
+    failed_ids: Column[str] = field(default=(), repr=False)
     """Ids of all rows that `errors` is a selection of."""
     samples: Columns = field(repr=False)
     accepted: tuple[Acceptance, ...] = ()
@@ -352,10 +360,15 @@ class EvaluationReport:
 
     @property
     def _caption(self) -> str:
-        return f"{self.experiment.suite}: {len({*self.samples.ids})} samples"
+        return f"{self.experiment.suite}: {self.sample_count} samples"
 
     @property
-    def answer_texts(self) -> tuple[str | None, ...] | None:
+    def sample_count(self) -> int:
+        """Number of samples, whatever the number of answers to each."""
+        return sum(1 for _ in times_of_each(self.samples.ids))
+
+    @property
+    def answer_texts(self) -> Sequence[str | None] | None:
         """Answers of the rows; None if the report keeps none, or only their digests."""
         kept = self.experiment.evaluator_config.get("report")
         are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
@@ -370,7 +383,7 @@ class EvaluationReport:
             expected=None,
             answers=None,
             references=None,
-            sources=places and tuple(each and replace(each, quote=None) for each in places),
+            sources=places and changed(places, without_quote),
         )
         errors = tuple(case.without_texts() for case in self.errors)
         return replace(self, errors=errors, samples=columns)

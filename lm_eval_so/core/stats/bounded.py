@@ -1,6 +1,7 @@
 """Means of scores: of one run, and of paired differences by Hall's interval with a floor."""
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
@@ -197,7 +198,7 @@ def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float
     if largest == 0:
         return 0.0, 0.0
     errors, unit = errors_of(values, mean, largest)
-    squares = [error * error for error in errors]
+    squares = array("d", map(mul, errors, errors))
     total = sum(squares)
     m2 = total / n
     if m2 <= (ROUNDING * largest / unit) ** 2:
@@ -210,8 +211,8 @@ def errors_of(
     values: Sequence[float], mean: float, largest: float
 ) -> tuple[Sequence[float], float]:
     """Return each value minus the mean, and the unit of the results."""
-    errors, unit = [value - mean for value in values], unit_of(largest)
-    return (errors, unit) if unit == 1 else ([error / unit for error in errors], unit)
+    errors, unit = array("d", (value - mean for value in values)), unit_of(largest)
+    return (errors, unit) if unit == 1 else (array("d", (e / unit for e in errors)), unit)
 
 
 def unit_of(largest: float) -> float:

@@ -1,6 +1,8 @@
 """Costs, times and token counts: the candidate as a factor of the baseline."""
 
 import math
+from array import array
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 
 from lm_eval_so.core.stats.bounded import Estimate
@@ -14,6 +16,8 @@ from lm_eval_so.core.stats.distributions import (
 from lm_eval_so.core.stats.groups import clustered_se, group_sums
 
 _EQUAL = 1e-12
+_MOST_AT_ONCE = 100_000
+_PARTS = 256
 _ROUNDING = 1e-9
 """n·level must not pass a whole number by rounding."""
 
@@ -43,7 +47,8 @@ def ratio_of_means(
     base, cand = math.fsum(baseline) / n, math.fsum(candidate) / n
     if base <= 0 or cand <= 0:
         raise ValueError("a mean of 0 has no ratio")
-    errors = [c / cand - b / base for b, c in zip(baseline, candidate, strict=True)]
+    both = zip(baseline, candidate, strict=True)
+    errors = array("d", (c / cand - b / base for b, c in both))
     sums = errors if groups is None else group_sums(errors, groups)
     units = len(sums)
     if units < 2:
@@ -88,6 +93,20 @@ def ratio_of_percentiles(
     return _around(cand / base, se, z * se, (normal_sf(grown), normal_sf(-grown)))
 
 
+def ascending(values: Sequence[float]) -> Sequence[float]:
+    """Return values in ascending order; very many in 8 bytes each, where a list would take 32."""
+    if len(values) <= _MOST_AT_ONCE:
+        return sorted(values)
+    bounds = sorted(values[:: len(values) // _PARTS])
+    parts = [array("d") for _ in range(len(bounds) + 1)]
+    for value in values:
+        parts[bisect_right(bounds, value)].append(value)
+    ordered = array("d")
+    for part in parts:
+        ordered.extend(sorted(part))
+    return ordered
+
+
 def percentile(ordered: Sequence[float], level: float) -> float:
     """Return the percentile of ascending values: the smallest that a share of `level` does not exceed."""
     return ordered[max(1, math.ceil(level * len(ordered) - _ROUNDING)) - 1]
@@ -99,7 +118,7 @@ def samples_for_percentile(level: float) -> int:
 
 
 def _percentile_and_se(values: Sequence[float], level: float, z: float) -> tuple[float, float]:
-    ordered = sorted(values)
+    ordered = ascending(values)
     if ordered[0] <= 0:
         raise ValueError("a value of 0 has no ratio")
     n = len(ordered)

@@ -289,7 +289,7 @@ def look_first(
     if low:
         names = [own.get(each, each) for each in low[:MOST_FIRST]]
         ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
-        of = len({*report.samples.ids})
+        of = report.sample_count
         figures = {"n": count(len(low)), "of": count(of), "ids": ids}
         is_shown = bool(low_cases(comparison, report, language))
         yield say("report.low" if is_shown else "report.look_first", language, figures)

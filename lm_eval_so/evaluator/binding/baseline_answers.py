@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config, MetricSection
@@ -84,9 +85,12 @@ def _compares(section: MetricSection) -> bool:
 
 def _has_answers(report: EvaluationReport) -> bool:
     """Return whether a report holds the answers themselves, not their digests."""
-    answers = [answer for answer in report.samples.answers or () if answer]
-    is_hashed = bool(answers) and all(map(_DIGEST.fullmatch, answers))
-    return report.samples.answers is not None and not is_hashed
+    answers = report.samples.answers
+    if answers is None:
+        return False
+    given = filter(None, answers)
+    first = next(given, None)
+    return first is None or not all(map(_DIGEST.fullmatch, chain([first], given)))
 
 
 def _of_run(answers: Answers) -> BaselineAnswers:

@@ -26,7 +26,7 @@ class Drawn:
 
     labels: Mapping[str, int]
     """Count of the rows that the judge was asked about, by label."""
-    scores: tuple[float | None, ...]
+    scores: Sequence[float | None]
     """Values of all rows."""
     places: Mapping[tuple[str, int], int]
     """Index of a sample and repeat among the scores."""

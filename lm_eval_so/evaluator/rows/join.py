@@ -8,15 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
+from operator import ne
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.clock import parse_time
+from lm_eval_so.core.columns.index import order_of
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
-from lm_eval_so.core.hashing import sample_hash, sorted_u64, u64
+from lm_eval_so.core.hashing import sample_hash, u64
 from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -50,9 +53,9 @@ class JoinedRow:
 
 
 class RowPlaces:
-    """Index of rows by sample, content and repeat: 26 bytes a row. First add all, then find.
+    """Index of rows by sample and repeat: 18 bytes a row. First add all, then find.
 
-    Keys are numbers of 64 bits: of a million rows two share one with a chance of 3 in 100 million,
+    Keys are numbers of 64 bits: of ten million rows two share one with a chance of 3 in a million,
     so a reader of a row checks that it is the right one.
     """
 
@@ -60,40 +63,30 @@ class RowPlaces:
         self._keys = array("Q")
         self._offsets = array("Q")
         self._files = array("H")
-        self._questions = array("Q")
+        self.asked = 0
+        """Number of answers asked for, by sample and repeat, whatever the content."""
 
-    def add(self, sample_id: str, repeat: int, digest: str, *, file: int, offset: int) -> None:
-        """Add a row; a later one with the same key replaces it."""
-        self._keys.append(u64(sample_id, repeat, digest))
-        self._questions.append(u64(sample_id, repeat))
+    def add(self, sample_id: str, repeat: int, *, file: int, offset: int) -> None:
+        """Add a row."""
+        self._keys.append(u64(sample_id, repeat))
         self._offsets.append(offset)
         self._files.append(file)
 
     def close(self) -> None:
         """Sort the index once all rows are added."""
-        order = sorted(range(len(self._keys)), key=self._keys.__getitem__)
-        self._keys = array("Q", (self._keys[at] for at in order))
-        self._offsets = array("Q", (self._offsets[at] for at in order))
-        self._files = array("H", (self._files[at] for at in order))
-        asked = array("Q")
-        for question in sorted_u64(self._questions):
-            if not asked or asked[-1] != question:
-                asked.append(question)
-        self._questions = asked
+        order = order_of(self._keys)
+        self._offsets = array("Q", map(self._offsets.__getitem__, order))
+        self._files = array("H", map(self._files.__getitem__, order))
+        self._keys = array("Q", map(self._keys.__getitem__, order))
+        self.asked = sum(map(ne, self._keys, islice(self._keys, 1, None))) + bool(self._keys)
 
-    @property
-    def asked(self) -> int:
-        """Number of answers asked for, by sample and repeat, whatever the content."""
-        return len(self._questions)
-
-    def find(self, sample_id: str, repeat: int, digest: str) -> tuple[int, int] | None:
-        """Return file and byte offset of a row; None if it is missing."""
-        at = _last(self._keys, u64(sample_id, repeat, digest))
-        return None if at is None else (self._files[at], self._offsets[at])
-
-    def was_asked(self, sample_id: str, repeat: int) -> bool:
-        """Return whether a sample has a row, even of an earlier content."""
-        return _last(self._questions, u64(sample_id, repeat)) is not None
+    def find(self, sample_id: str, repeat: int) -> Iterator[tuple[int, int]]:
+        """Yield file and byte offset of each row of a sample and repeat, the last one first."""
+        key = u64(sample_id, repeat)
+        at = bisect_right(self._keys, key) - 1
+        while at >= 0 and self._keys[at] == key:
+            yield self._files[at], self._offsets[at]
+            at -= 1
 
 
 class Answers:
@@ -136,6 +129,7 @@ class Answers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        self._places = RowPlaces()  # what follows needs the memory
 
     @property
     def begun_at(self) -> datetime | None:
@@ -153,19 +147,9 @@ class Answers:
         Raises:
             RecordError: If the row has another shape.
         """
-        place = self._places.find(sample_id, repeat, digest)
-        if place is None:
-            return None
-        number, offset = place
-        file = self._files[number]
-        file.seek(offset)
-        line = file.readline()
-        # what the runner wrote needs no second look; what people wrote may have a key twice
-        row = load_row(line) if self._mends[number] else None
-        if row is None:
-            row = self._sure_row(number, offset, line)
-        is_it = (row.sample_id, row.repeat, row.sample_hash) == (sample_id, repeat, digest)
-        return row if is_it else None
+        rows = (self._read(*place) for place in self._places.find(sample_id, repeat))
+        wanted = (sample_id, repeat, digest)
+        return next((r for r in rows if (r.sample_id, r.repeat, r.sample_hash) == wanted), None)
 
     def find_answer(self, sample: TestSample, repeat: int) -> RunResult | None:
         """Return the last row of a sample; errors as of `find`."""
@@ -173,7 +157,7 @@ class Answers:
 
     def was_asked(self, sample_id: str, repeat: int) -> bool:
         """Return whether a sample has a row, even of an earlier content."""
-        return self._places.was_asked(sample_id, repeat)
+        return any(True for _ in self._places.find(sample_id, repeat))
 
     def left_out(self, dataset_digest: str) -> bool:
         """Return whether missing rows were never planned.
@@ -204,6 +188,14 @@ class Answers:
         highest, problems = self._index(number, lines, info.fingerprint if info else None)
         self.repeats = max(self.repeats, info.repeats if info else highest + 1)
         return problems
+
+    def _read(self, number: int, offset: int) -> RunResult:
+        file = self._files[number]
+        file.seek(offset)
+        line = file.readline()
+        # what the runner wrote needs no second look; what people wrote may have a key twice
+        row = load_row(line) if self._mends[number] else None
+        return self._sure_row(number, offset, line) if row is None else row
 
     def _sure_row(self, number: int, offset: int, line: bytes) -> RunResult:
         file = self._files[number]
@@ -239,10 +231,10 @@ class Answers:
                     hint = self._mends[file] or written
                     problems.append(Problem(what="no row of a run", where=where, hint=hint))
                 continue
-            sample_id, repeat, digest, asked_by = key
+            sample_id, repeat, asked_by = key
             if fingerprint is not None and asked_by != fingerprint:
                 continue
-            self._places.add(sample_id, repeat, digest, file=file, offset=at)
+            self._places.add(sample_id, repeat, file=file, offset=at)
             highest = max(highest, repeat)
         return highest, problems
 
@@ -330,7 +322,7 @@ def _read_info(path: Path) -> RunInfo | None:
     return loads(file.read_bytes(), RunInfo, where=Where(file=str(file)))
 
 
-def _key(line: bytes) -> tuple[str, int, str, str] | None:
+def _key(line: bytes) -> tuple[str, int, str] | None:
     try:
         row: Any = quick_json(line)
     except ValueError:
@@ -341,8 +333,8 @@ def _key(line: bytes) -> tuple[str, int, str, str] | None:
     if not isinstance(repeat, int) or repeat < 0:
         return None
     match row.get("sample_id"), row.get("sample_hash"), row.get("fingerprint", ""):
-        case (str(sample_id), str(digest), str(fingerprint)):
-            return sample_id, repeat, digest, fingerprint
+        case (str(sample_id), str(_), str(fingerprint)):
+            return sample_id, repeat, fingerprint
         case _:
             return None
 
@@ -363,8 +355,3 @@ def line_at(file: BinaryIO, offset: int) -> int:
         file.readline()
         number += 1
     return number
-
-
-def _last(keys: "array[int]", key: int) -> int | None:
-    at = bisect_right(keys, key) - 1
-    return at if at >= 0 and keys[at] == key else None

@@ -6,22 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.clock import parse_time, time_text
+from lm_eval_so.core.columns.column import Coded, Numbers
 from lm_eval_so.core.hashing import digest_text, revision
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan, add_usage
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
-from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import SourcePlace, TestSample, place_of, place_values
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.lengths import count_graphemes
-from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
+from lm_eval_so.evaluator.rows.compact import Flags, RowSet, Texts, as_it_is
 from lm_eval_so.evaluator.sample_text import shown_input, source_place
 
 MISSING = "missing"
@@ -29,7 +28,17 @@ MISSING = "missing"
 _PASSED, _FAILED = 1, 2
 _NO_FAULT = frozenset({"cached", "not_reported"})
 """Codes of scores that are missing although nothing went wrong."""
-_NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+_SAMPLE = (
+    ("id", as_it_is, as_it_is),
+    ("hash", as_it_is, as_it_is),
+    ("rev", as_it_is, as_it_is),
+    ("input", as_it_is, as_it_is),
+    ("expected", as_it_is, as_it_is),
+    ("references", as_it_is, tuple),
+    ("source", place_values, place_of),
+    ("ref", as_it_is, as_it_is),
+)
+"""Texts of a sample."""
 
 Keeps = Literal["full", "hash", "none"]
 
@@ -104,63 +113,69 @@ class Samples:
     Args:
         by: Metadata keys that the report breaks down by.
         keeps_texts: Whether the report keeps inputs and expected answers.
+        in_file: Whether ids, digests and texts are kept in a file.
     """
 
-    def __init__(self, by: Sequence[str] = (), *, keeps_texts: bool = True) -> None:
-        self._by = by
+    def __init__(
+        self, by: Sequence[str] = (), *, keeps_texts: bool = True, in_file: bool = False
+    ) -> None:
         self._keeps_texts = keeps_texts
-        self._once: dict[Any, Any] = {}
-        """Tags and languages, so that equal ones are kept only once."""
-        self.ids: list[str] = []
-        self.sample_hashes: list[str] = []
-        self.revs: list[str] = []
-        self.groups: list[str | None] = []
-        self.has_groups = False
-        """Whether any sample has a group."""
-        self.tags: list[tuple[str, ...]] = []
-        self.languages: list[str | None] = []
-        self.lengths = array("L")
-        """Graphemes of the input."""
-        self.metadata: list[Mapping[str, JsonValue]] = []
-        """Values of the keys in `report.by`."""
-        self.inputs: list[str | None] = []
-        self.expected: list[str | None] = []
-        self.references: list[tuple[str, ...]] = []
-        self.sources: list[SourcePlace | None] = []
-        self.refs: list[str | None] = []
+        self._texts = Texts(_SAMPLE, in_file=in_file)
+        column = self._texts.column
+        self.ids: Sequence[str] = column("id")
+        self.sample_hashes: Sequence[str] = column("hash")
+        self.revs: Sequence[str] = column("rev")
+        self.inputs: Sequence[str] = column("input")
+        self.expected: Sequence[str | None] = column("expected")
+        self.references: Sequence[tuple[str, ...]] = column("references")
+        self.sources: Sequence[SourcePlace | None] = column("source")
+        self.refs: Sequence[str | None] = column("ref")
         """The users' own ids."""
+        self.has_groups = self.has_references = self.has_sources = self.has_refs = False
+        """Whether any sample has one."""
+        self.groups: Coded[str | None] = Coded()
+        self.tags: Coded[tuple[str, ...]] = Coded()
+        self.languages: Coded[str | None] = Coded()
+        self.lengths = array("I")
+        """Graphemes of the input."""
+        self.metadata: dict[str, list[JsonValue]] = {key: [] for key in by}
+        """Values of the keys in `report.by`."""
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.lengths)
 
     def add(self, sample: TestSample, sample_hash: str) -> None:
         """Add a sample."""
-        asked = shown_input(sample)
-        self.ids.append(sample.id)
-        self.sample_hashes.append(sample_hash)
-        self.revs.append(sample.rev or revision(sample))
-        self.groups.append(sample.group_id)
+        asked, keeps = shown_input(sample), self._keeps_texts
+        place = source_place(sample, has_quote=keeps)
+        references = sample.references if keeps else ()
+        self._texts.add(
+            sample.id,
+            sample_hash,
+            sample.rev or revision(sample),
+            asked if keeps else "",
+            sample.expected if keeps else None,
+            references,
+            place,
+            sample.ref,
+        )
         self.has_groups = self.has_groups or bool(sample.group_id)
-        self.tags.append(self._once.setdefault(sample.tags, sample.tags))
-        self.languages.append(
-            sample.language and self._once.setdefault(sample.language, sample.language)
-        )
+        self.has_references = self.has_references or bool(references)
+        self.has_sources = self.has_sources or place is not None
+        self.has_refs = self.has_refs or bool(sample.ref)
+        self.groups.append(sample.group_id)
+        self.tags.append(sample.tags)
+        self.languages.append(sample.language)
         self.lengths.append(count_graphemes(asked))
-        self.metadata.append(
-            {key: sample.metadata.get(key) for key in self._by} if self._by else _NOTHING
-        )
-        self.inputs.append(asked if self._keeps_texts else None)
-        self.expected.append(sample.expected if self._keeps_texts else None)
-        self.references.append(sample.references if self._keeps_texts else ())
-        self.sources.append(source_place(sample, has_quote=self._keeps_texts))
-        self.refs.append(sample.ref)
+        for key, values in self.metadata.items():
+            values.append(sample.metadata.get(key))
 
 
 @dataclass(slots=True)
 class Column:
     """One metric over all rows."""
 
-    values: Values = field(default_factory=Values)
+    values: Numbers = field(default_factory=Numbers)
     """One per row; None: no value."""
     not_applicable: RowSet = field(default_factory=RowSet)
     codes: Counter[str] = field(default_factory=Counter)
@@ -236,28 +251,36 @@ class Sheet:
         metric_ids: The metrics, in their order.
         keeps: Amount of the answers that is kept.
         by: Metadata keys that the report breaks down by.
+        in_file: Whether ids, digests and texts are kept in a file.
     """
 
     def __init__(
-        self, metric_ids: Sequence[str], keeps: Keeps = "full", *, by: Sequence[str] = ()
+        self,
+        metric_ids: Sequence[str],
+        keeps: Keeps = "full",
+        *,
+        by: Sequence[str] = (),
+        in_file: bool = False,
     ) -> None:
-        self.samples = Samples(by, keeps_texts=keeps != "none")
-        self.sample_of = array("L")
+        self.in_file = in_file
+        self.samples = Samples(by, keeps_texts=keeps != "none", in_file=in_file)
+        self.sample_of = array("I")
         """Index of the sample by row; the rows of a sample stand together."""
-        self.repeats = array("L")
+        self.repeats = array("I")
         self.has_repeats = False
         """Whether a sample has more than one row."""
-        self.statuses: list[str] = []
-        self.answers: list[str | None] = []
+        self.statuses: Coded[str] = Coded()
+        self._answers = Texts((("answer", as_it_is, as_it_is),), in_file=in_file)
+        self.answers: Sequence[str | None] = self._answers.column("answer")
         """Texts or their digests; empty if nothing is kept."""
         self._keeps = keeps
         self.columns = {metric_id: Column() for metric_id in metric_ids}
         self.cached = RowSet()
-        self.costs = Values()
+        self.costs = Numbers()
         """Cost of each row that was asked."""
-        self.saved = Values()
+        self.saved = Numbers()
         """Cost of each answer from the cache, had it been asked."""
-        self.simulator_costs = Values()
+        self.simulator_costs = Numbers()
         """Cost of each simulated user."""
         self.simulator_usage = Usage()
         self.latencies_ms = array("d")
@@ -265,7 +288,7 @@ class Sheet:
         self.usage = Usage()
         self.models: set[str] = set()
         self.answered = AnswerTally()
-        self.failures: dict[str, list[int]] = {}
+        self.failures: dict[str, array[int]] = {}
         """Rows without an answer, by the reason."""
 
     def expect(self, rows: int, *, begun_at: datetime | None) -> None:
@@ -284,12 +307,13 @@ class Sheet:
         if self._keeps != "none":
             text = run.text if run and run.response else None
             is_whole = text is None or self._keeps == "full"
-            self.answers.append(text if is_whole else digest_text(text or ""))
+            self._answers.add(text if is_whole else digest_text(text or ""))
         for column in self.columns.values():
             column.values.append(None)
         is_answer = run is not None and run.status.is_answer
         if not is_answer:
-            self.failures.setdefault(failure_of(run) if run else MISSING, []).append(row)
+            why = failure_of(run) if run else MISSING
+            self.failures.setdefault(why, array("I")).append(row)
         if run is None:
             return row
         if is_answer:

@@ -41,7 +41,12 @@ class Gathered:
         self.gating = gating_ids(config, bound)
         """Ids of the metrics that gate."""
         self.rows = rows
-        self.sheet = Sheet([each.id for each in bound], config.report.answers, by=config.report.by)
+        self.sheet = Sheet(
+            [each.id for each in bound],
+            config.report.answers,
+            by=config.report.by,
+            in_file=config.report.has_rows_apart(rows.most),
+        )
         self.sheet.expect(rows.most, begun_at=rows.answers.begun_at)
         self.cases = Cases(bound, gating=self.gating, most=config.report.examples)
         self.judges = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lm_eval_so.core.columns.column import Picked
 from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.records.report import Case
 from lm_eval_so.core.records.run import RunResult
@@ -45,8 +46,8 @@ class Cases:
         self._order = [*gating, *(each.id for each in bound if each.id not in gating)]
         self._most = most
         self._language = bound[0].metric.env.language if bound else Language.EN
-        self._lost = array("L")
-        self._failed = array("L")
+        self._lost = array("I")
+        self._failed = array("I")
         self._shown: list[_Found] = []
 
     def add(self, row: int, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
@@ -65,7 +66,7 @@ class Cases:
         """Return the cases to show: without an answer first, then worst first."""
         return tuple(found.case for found in sorted(self._shown, key=lambda found: found.key))
 
-    def ids(self, sheet: Sheet) -> tuple[str, ...]:
+    def ids(self, sheet: Sheet) -> Sequence[str]:
         """Return the ids of all samples with a case, in the same order.
 
         Args:
@@ -80,7 +81,10 @@ class Cases:
             values = sheet.columns[metric_id].values
             ranks = array("d", (self._rank(metric_id, value) for value in values))
             failed.sort(key=ranks.__getitem__)
-        found = map(id_of, (*sorted(sorted(self._lost), key=id_of), *failed))
+        rows = array("I", (*sorted(sorted(self._lost), key=id_of), *failed))
+        if sheet.in_file and not sheet.has_repeats:
+            return Picked(sheet.samples.ids, rows)
+        found = map(id_of, rows)
         return tuple(dict.fromkeys(found) if sheet.has_repeats else found)
 
     def _keep(

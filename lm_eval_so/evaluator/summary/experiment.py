@@ -173,7 +173,10 @@ def _evaluator_config(
         section["backend"] = None if has_panel or not shown else shown[0]
         section["panel"] = shown if has_panel else []
         sections.append(section)
-    return {"metrics": sections, "report": config.report.model_dump(mode="json")}, digests
+    return {
+        "metrics": sections,
+        "report": config.report.model_dump(mode="json", exclude_none=True),
+    }, digests
 
 
 def _versions(infos: Sequence[RunInfo], bound: Sequence[BoundMetric]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from lm_eval_so.core.records.slice_values import NO_VALUE, OTHER_VALUES, keep_la
 from lm_eval_so.core.stats.binary import wilson_interval
 from lm_eval_so.core.stats.bounded import mean_interval, mean_of
 from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.ratios import ascending
 from lm_eval_so.core.stats.ratios import percentile as percentile_of
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -158,7 +159,7 @@ def deviation(values: Sequence[float]) -> float | None:
 
 def percentile(values: Sequence[float], level: float) -> float | None:
     """Return the smallest value that at least this share of the values does not exceed."""
-    return percentile_of(sorted(values), level) if values else None
+    return percentile_of(ascending(values), level) if values else None
 
 
 def interval(
@@ -194,7 +195,7 @@ def break_down(
         by: Metadata keys.
     """
     found = []
-    for name, rows_by_value in _groups(sheet, by).items():
+    for name, rows_by_value in _groups(sheet, by):
         if set(rows_by_value) == {NO_VALUE}:
             continue
         slices = [
@@ -213,7 +214,7 @@ def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
     samples = sheet.samples
     found = {"length": [_length_label(length) for length in samples.lengths]}
     for key in by:
-        found[_name_of(key)] = metadata_labels([told.get(key) for told in samples.metadata])
+        found[_name_of(key)] = metadata_labels(samples.metadata[key])
     return {name: _labels(sheet, labels) for name, labels in found.items()}
 
 
@@ -244,7 +245,7 @@ def _mean_if_missing(column: Column, sheet: Sheet, value: float | None) -> float
     if not sheet.has_repeats:
         away = column.not_applicable
         known = (v for row, v in enumerate(column.values) if v is not None or row not in away)
-        return mean_of([value if v is None else v for v in known])
+        return mean_of(array("d", (value if v is None else v for v in known)))
     means = []
     for rows in _by_sample(sheet, range(len(sheet.sample_of))):
         applicable = [row for row in rows if row not in column.not_applicable]
@@ -286,8 +287,9 @@ def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
     places = {label: place for place, label in enumerate(keep_largest(rows))}
     other = places.get(OTHER_VALUES, 0)
     of_samples = [places.get(label, other) for label in labels]
+    of_rows = (of_samples[sample] for sample in sheet.sample_of)
     return Labels(
-        values=tuple(places), places=tuple(of_samples[sample] for sample in sheet.sample_of)
+        values=tuple(places), places=array("I", of_rows) if sheet.in_file else tuple(of_rows)
     )
 
 
@@ -318,23 +320,25 @@ def _badness(
     return False, mean if is_higher else -mean, each.value
 
 
-def _groups(sheet: Sheet, by: Sequence[str]) -> "dict[str, dict[str, array[int]]]":
-    """Return rows by value, for each breakdown."""
+def _groups(sheet: Sheet, by: Sequence[str]) -> "Iterator[tuple[str, dict[str, array[int]]]]":
+    """Yield rows by value, one breakdown after the other."""
     samples = sheet.samples
-    found = {
-        "tag": _collect(
+    labels_of = [tuple(dict.fromkeys(tags)) or (NO_VALUE,) for tags in samples.tags.values]
+    codes = samples.tags.codes
+    yield (
+        "tag",
+        _collect(
             (tag, row)
             for row, sample in enumerate(sheet.sample_of)
-            for tag in dict.fromkeys(samples.tags[sample]) or (NO_VALUE,)
+            for tag in labels_of[codes[sample]]
         ),
-        "language": _rows_by_label(sheet, [language or NO_VALUE for language in samples.languages]),
-        "length": _rows_by_label(sheet, [_length_label(length) for length in samples.lengths]),
-        "status": _collect((status, row) for row, status in enumerate(sheet.statuses)),
-    }
+    )
+    yield "language", _rows_by_label(sheet, [name or NO_VALUE for name in samples.languages])
+    lengths = [_length_label(length) for length in samples.lengths]
+    yield "length", _rows_by_label(sheet, lengths)
+    yield "status", _collect((status, row) for row, status in enumerate(sheet.statuses))
     for key in by:
-        labels = metadata_labels([told.get(key) for told in samples.metadata])
-        found[_name_of(key)] = _rows_by_label(sheet, labels)
-    return found
+        yield _name_of(key), _rows_by_label(sheet, metadata_labels(samples.metadata[key]))
 
 
 def _rows_by_label(sheet: Sheet, labels: Sequence[str]) -> "dict[str, array[int]]":
@@ -345,7 +349,7 @@ def _collect(pairs: Iterable[tuple[str, int]]) -> "dict[str, array[int]]":
     found: dict[str, array[int]] = {}
     for label, row in pairs:
         if label not in found:
-            found[label] = array("L")
+            found[label] = array("I")
         found[label].append(row)
     return found
 

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.columns.column import changed
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, text_as_written
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.sample import SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -43,13 +45,12 @@ def mask_report(
         errors=tuple(map(mask.case, report.errors)),
         samples=replace(
             columns,
-            inputs=columns.inputs and tuple(map(mask.text, columns.inputs)),
-            expected=columns.expected and tuple(map(mask.text, columns.expected)),
-            references=columns.references
-            and tuple(tuple(map(mask.text, each)) for each in columns.references),
-            sources=columns.sources and tuple(map(mask.place, columns.sources)),
-            refs=columns.refs and tuple(map(mask.text, columns.refs)),
-            answers=tuple(map(mask.text, columns.answers))
+            inputs=columns.inputs and changed(columns.inputs, mask.text),
+            expected=columns.expected and changed(columns.expected, mask.text),
+            references=columns.references and changed(columns.references, mask.texts),
+            sources=columns.sources and changed(columns.sources, mask.place),
+            refs=columns.refs and changed(columns.refs, mask.text),
+            answers=changed(columns.answers, mask.text)
             if columns.answers and has_answers
             else columns.answers,
         ),
@@ -118,6 +119,9 @@ class _Mask:
 
     def text(self, text: Text) -> Text:
         return text and mask_personal_data(text, self._kinds)
+
+    def texts(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(self.text, texts))
 
     def place(self, place: SourcePlace | None) -> SourcePlace | None:
         return place and replace(place, quote=self.text(place.quote))

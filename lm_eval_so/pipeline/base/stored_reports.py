@@ -13,7 +13,7 @@ from lm_eval_so.comparator.baseline.find import Found
 from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import parse_report
+from lm_eval_so.core.report_file import ROWS_FILE, parse_report, rows_among
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.pipeline.base.base_commit import Connect
@@ -98,9 +98,11 @@ class Store:
     def _report(self, github: GitHub, artifact: Artifact, run: Run) -> EvaluationReport | None:
         """Read the report of an artifact; None if it has none that can be read, which is told."""
         try:
-            data = github.artifacts.read(artifact, {_REPORT}).get(_REPORT)
-            shown_as = f"{self.artifact} of run {run.id}"
-            return parse_report(data, shown_as=shown_as) if data is not None else None
+            files = github.artifacts.read(artifact, {_REPORT, ROWS_FILE})
+            data, shown_as = files.get(_REPORT), f"{self.artifact} of run {run.id}"
+            if data is None:
+                return None
+            return parse_report(data, shown_as=shown_as, find_rows=rows_among(files.get))
         except RequestFailed:
             raise
         except LMEvalError as error:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
-from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary, SourcePlace
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.sample import SourcePlace
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words import place_in_file
 from lm_eval_so.core.words.formats import count, score

@@ -98,7 +98,8 @@ def _cases_once(
     report: EvaluationReport, groups: Sequence[Sequence[Case]], words: Words
 ) -> Iterator[CaseView]:
     """Yield a case for each group: of several answers the first, with how many of all are like it."""
-    refs, asked = report.samples.own_ids, Counter(report.samples.ids)
+    shown = {same[0].sample_id for same in groups}
+    refs, asked = report.samples.own_ids, Counter(filter(shown.__contains__, report.samples.ids))
     for same in groups:
         first = min(same, key=lambda case: case.repeat)
         view = case_view(first, report.metrics, words, refs)
@@ -119,7 +120,7 @@ def view_for_comment(report: EvaluationReport, language: Language) -> ScoredView
 
 
 def _facts(report: EvaluationReport, words: Words) -> Iterator[str]:
-    samples = len(set(report.samples.ids))
+    samples = report.sample_count
     repeats = max(report.samples.repeats, default=0) + 1
     size = "size_once" if repeats == 1 else "size_repeated"
     yield words(size, n=count(samples), repeats=count(repeats))

@@ -15,13 +15,16 @@ from rag_judges import claims, label, verdicts
 from servers.batch_server import BatchServer, Line
 from servers.runs import ENVIRON, resources, until, write_dataset
 
+from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.codec import to_json
+from lm_eval_so.core.records.enums import Claim
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -30,6 +33,7 @@ from lm_eval_so.evaluator.binding.batch_judges import cancel_judges
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.evaluator.evaluation_plan import check
 from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.pipeline.measure.further import score_run
 
 PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
 ALONE_USD = 0.002
@@ -308,7 +312,7 @@ async def test_evaluate__refused_key_and_failed_batch_end_it(tmp_path: Path):
         assert len(server.book.seen) == 1
         server.before = lambda *_: None
         server.problems = [{"line": 2, "message": "too long"}]
-        with pytest.raises(ConfigError, match="the batch service refuses line 2: too long"):
+        with pytest.raises(ConfigError, match="refuses line 2 of batch batch_0: too long"):
             await go(config)
         server.problems = []
         assert (await go(config)).metrics["helpful"].rows == N
@@ -323,6 +327,18 @@ async def test_evaluate__without_a_cache_that_works_nothing_is_handed_over(tmp_p
         with pytest.raises(CannotMeasure, match="the cache cannot be used"):
             await go(config)
         assert server.book.seen == []
+
+
+async def test_evaluate__what_is_waited_for_is_judged_live(tmp_path: Path):
+    """Further answers to a few cases, and a pull request whose commit brings the cache along."""
+    prepare(tmp_path, 2)
+    with BatchServer(judge) as server:
+        server.direct = judge
+        await score_run(
+            a_config(tmp_path, [helpful(server)]), patient(), tmp_path / "bot", ["helpful"]
+        )
+        await go(a_config(tmp_path, [helpful(server)], cache=False))
+        assert (server.book.batches, len(server.book.direct)) == ({}, 4)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +367,14 @@ def test_check__judges_that_cannot_be_asked_by_batch(
     assert problems[0].where is not None
     assert problems[0].where.key == "metrics[0].judge.executor"
     assert told[1:] in ([], [problems[0].hint])
+
+
+def test_check__rounds_are_not_judged_by_batch(tmp_path: Path):
+    with BatchServer() as server:
+        config = a_config(tmp_path, [helpful(server)], repeats=3)
+    gate = GateSection(claim=Claim.THESE, stop="pass")
+    (problem,) = check_gate(config.model_copy(update={"gate": gate}), {})
+    assert problem.what == "stop: pass looks after each round, and helpful is judged by batch"
 
 
 def test_check__answers_of_batches_need_the_cache(tmp_path: Path):

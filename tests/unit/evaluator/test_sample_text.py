@@ -7,13 +7,13 @@ from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_da
 
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.report import SourcePlace
 from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
 from lm_eval_so.core.records.sample import (
     Passage,
     Provenance,
     Scenario,
     SimulatedUser,
+    SourcePlace,
     SourceRef,
     TestSample,
     UserTurn,

@@ -161,7 +161,8 @@ class Collected:
         async for position, state in self._chunks.each_over():
             if state.status == "failed":
                 self._files.change(position, is_void=True)
-                raise self._chunks.refused(state, {})
+                names = {n: f"line {n} of batch {state.id}" for n, _ in state.problems if n}
+                raise self._chunks.refused(state, names)
             await self._read(position, state)
             read += 1
         return read

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from lm_eval_so.core.asking.attempt import OutOfTime, Watch, attempt
+from lm_eval_so.core.asking.attempt import OutOfTime, attempt
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind
@@ -32,13 +32,13 @@ class Bot(ChatBackend):
 
 async def test_attempt__gives_the_response():
     response = ChatResponse(text="3일")
-    assert await attempt(Bot(response), REQUEST, Watch(), time_s=1) is response
+    assert await attempt(Bot(response), REQUEST, time_s=1) is response
 
 
 async def test_attempt__is_cut_off():
     bot = Bot(9.0)
     with pytest.raises(OutOfTime):
-        await attempt(bot, REQUEST, Watch(), time_s=0.02)
+        await attempt(bot, REQUEST, time_s=0.02)
     assert bot.was_cancelled
 
 
@@ -53,7 +53,7 @@ async def test_attempt__is_cut_off():
 )
 async def test_attempt__what_a_plugin_raises_is_no_answer(raised: BaseException, message: str):
     with pytest.raises(BackendError) as failed:
-        await attempt(Bot(raised), REQUEST, Watch(), time_s=1)
+        await attempt(Bot(raised), REQUEST, time_s=1)
     assert (failed.value.kind, failed.value.message) == (ErrorKind.CALLABLE, message)
     assert not failed.value.retryable
 
@@ -64,12 +64,12 @@ async def test_attempt__what_a_plugin_raises_is_no_answer(raised: BaseException,
 )
 async def test_attempt__our_own_errors_pass(raised: Exception):
     with pytest.raises(type(raised)) as failed:
-        await attempt(Bot(raised), REQUEST, Watch(), time_s=1)
+        await attempt(Bot(raised), REQUEST, time_s=1)
     assert failed.value is raised
 
 
 async def test_attempt__cancelled_from_outside_is_no_fault_of_the_backend():
-    task = asyncio.create_task(attempt(Bot(9.0), REQUEST, Watch(), time_s=60))
+    task = asyncio.create_task(attempt(Bot(9.0), REQUEST, time_s=60))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -80,41 +80,22 @@ async def test_attempt__cancelled_from_outside_is_no_fault_of_the_backend():
 async def test_attempt__response_that_cannot_be_written(text: object):
     what = f"TypeError: Bot.send gave a ChatResponse whose text is {type(text).__name__}"
     with pytest.raises(BackendError, match=what):
-        await attempt(Bot(ChatResponse(text=text)), REQUEST, Watch(), time_s=1)
+        await attempt(Bot(ChatResponse(text=text)), REQUEST, time_s=1)
 
 
 async def test_attempt__time_limit_and_cancel_at_once_is_a_cancel():
     bot = Bot(9.0)
-    task = asyncio.create_task(attempt(bot, REQUEST, Watch(), time_s=0))
+    task = asyncio.create_task(attempt(bot, REQUEST, time_s=0))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_attempt__several_under_one_watch_are_cut_off_each_in_its_time():
-    watch, loop = Watch(), asyncio.get_running_loop()
-    began = loop.time()
-
-    async def cut_off(time_s: float) -> float:
-        with pytest.raises(OutOfTime):
-            await attempt(Bot(9.0), REQUEST, watch, time_s=time_s)
-        return loop.time() - began
-
-    async def answered() -> None:
-        response = ChatResponse(text="3일")
-        assert await attempt(Bot(response), REQUEST, watch, time_s=0.01) is response
-
-    last, first, _, middle = await asyncio.gather(
-        cut_off(0.4), cut_off(0.02), answered(), cut_off(0.2)
-    )
-    assert 0.02 <= first < 0.2 <= middle < 0.4 <= last
-
-
 async def test_attempt__task_goes_on_after_it_was_cut_off():
     async def work() -> int:
         with pytest.raises(OutOfTime):
-            await attempt(Bot(9.0), REQUEST, Watch(), time_s=0.01)
+            await attempt(Bot(9.0), REQUEST, time_s=0.01)
         task = asyncio.current_task()
         await asyncio.sleep(0.01)
         return task.cancelling()
@@ -124,4 +105,4 @@ async def test_attempt__task_goes_on_after_it_was_cut_off():
 
 async def test_attempt__an_own_time_out_of_the_backend_is_told_as_such():
     with pytest.raises(BackendError, match="TimeoutError: the database"):
-        await attempt(Bot(TimeoutError("the database")), REQUEST, Watch(), time_s=9)
+        await attempt(Bot(TimeoutError("the database")), REQUEST, time_s=9)

@@ -29,3 +29,8 @@ def test_command_line__leaves_out_what_may_be_a_secret(override: str) -> None:
 )
 def test_command_line__keeps_the_rest(override: str) -> None:
     assert override in command_line("run", "a.yaml", overrides=[override]).replace("'", "")
+
+
+def test_command_line__repeats_the_option_of_a_list() -> None:
+    told = command_line("evaluate", "a.yaml", options={"--run": ["a", "b c"], "--format": []})
+    assert told == "lm-eval-so evaluate -c a.yaml --run a --run 'b c'"

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
+from lm_eval_so.core.columns.column import Numbers
+from lm_eval_so.evaluator.rows.compact import Flags, RowSet
 
 
 @given(st.lists(st.none() | st.floats(allow_nan=False)))
 def test_values__read_as_a_list(numbers: list[float | None]) -> None:
-    values = Values(numbers)
+    values = Numbers(numbers)
     assert list(values) == numbers
     assert [values[row] for row in range(len(values))] == numbers
     assert list(values[1:]) == numbers[1:]
@@ -25,7 +26,7 @@ def test_values__read_as_a_list(numbers: list[float | None]) -> None:
 
 @pytest.mark.parametrize("expected", [0, 1, 5])
 def test_values__set_and_append(expected: int) -> None:
-    values = Values()
+    values = Numbers()
     values.expect(expected)
     values.append(None)
     values.append(0.5)
@@ -36,7 +37,7 @@ def test_values__set_and_append(expected: int) -> None:
 
 
 def test_values__shared__equal_ones_are_one() -> None:
-    found = Values([1 / 3, None, 1 / 3, 2 / 3]).shared()
+    found = Numbers([1 / 3, None, 1 / 3, 2 / 3]).shared()
     assert found == (1 / 3, None, 1 / 3, 2 / 3)
     assert found[0] is found[2]
 

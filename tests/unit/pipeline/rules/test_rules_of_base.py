@@ -626,6 +626,23 @@ async def test_rules__leave_the_rest_to_the_pull_request(team: Team) -> None:
     assert text == kappa % "0.9"
 
 
+async def test_rules__no_rounds_with_a_judge_that_is_asked_by_batch(team: Team) -> None:
+    gate = {"stop": "pass", "claim": "these", "broken": "off"}
+    main = {"metrics": ["exact_match"], "gate": gate, "run": {"repeats": 2}}
+    team.write(settings(**main), (), samples())
+    git("add", "-A", cwd=team.folder)
+    git("commit", "-qm", "main", cwd=team.folder)
+    source = ConfigSource(file=team.folder / "lm-eval-so.yaml", environ=ENVIRON)
+    base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
+    stops = []
+    for executor in ("live", "batch"):
+        judge = {**JUDGE, "judge": {"executor": executor}}
+        head = team.write(settings(metrics=["exact_match", judge]), (), samples())
+        rules = take_rules(head, source, base)
+        stops.append(rules and rules.config.gate.stop)
+    assert stops == ["pass", "never"]
+
+
 async def test_rules__a_new_metric_takes_no_parameters_of_samples_from_main_s(team: Team) -> None:
     team.write(settings(metrics=[{"id": "same", "name": "exact_match"}]), (), samples())
     git("add", "-A", cwd=team.folder)

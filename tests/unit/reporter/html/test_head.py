@@ -18,7 +18,7 @@ from lm_eval_so.comparator.exemptions.files import read_exceptions
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.changes import RewordedCase
 from lm_eval_so.core.records.enums import Language, ReportFormat
-from lm_eval_so.core.records.report import SourcePlace
+from lm_eval_so.core.records.sample import SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 
 

@@ -18,7 +18,8 @@ from rendering import render
 
 from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
-from lm_eval_so.core.records.report import Labels, SourcePlace
+from lm_eval_so.core.records.report import Labels
+from lm_eval_so.core.records.sample import SourcePlace
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo

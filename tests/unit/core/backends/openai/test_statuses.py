@@ -3,7 +3,7 @@
 import pytest
 
 from lm_eval_so.core.asking.answer.outcome import status_of_error, status_of_response
-from lm_eval_so.core.asking.attempt import Watch, attempt
+from lm_eval_so.core.asking.attempt import attempt
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai.backend import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, Message
@@ -23,7 +23,7 @@ async def status_of(reply: Reply, *, api: str, stream: bool) -> str:
         await backend.open()
         try:
             request = ChatRequest(messages=(Message(role="user", content="?"),))
-            return status_of_response(await attempt(backend, request, Watch(), time_s=5))
+            return status_of_response(await attempt(backend, request, time_s=5))
         except BackendError as error:
             return status_of_error(error.kind)
         finally:

@@ -1,0 +1,1 @@
+"""Columns of very many rows, and what stands where in them."""

@@ -1,0 +1,115 @@
+"""Texts of a column by what they are: where they stand, and how often."""
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import groupby, islice
+from operator import ne
+
+from lm_eval_so.core.columns.column import Column, key_of
+
+_BUCKETS = 256
+
+
+class Places:
+    """Places of the texts of a column: 12 bytes each if the texts stay in a file.
+
+    Args:
+        texts: The column.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+
+    def are_distinct(self) -> bool:
+        """Return whether no text stands twice."""
+        return self.count() == len(self._texts)
+
+    def count(self) -> int:
+        """Return the number of different texts."""
+        if not isinstance(self._texts, Column):
+            return len(self._by_text)
+        keys, _ = self._ordered
+        differing: int = sum(map(ne, keys, islice(keys, 1, None)))
+        return differing + bool(keys)
+
+    def find(self, text: str) -> int | None:
+        """Return the last place of a text; None if there is none."""
+        if not isinstance(self._texts, Column):
+            return self._by_text.get(text)
+        at = self._with_key(key_of(text))
+        return at if at >= 0 and self._texts[at] == text else None
+
+    def find_all(self, texts: Sequence[str]) -> Iterator[int]:
+        """Yield the last place of each text of another column; −1 if there is none.
+
+        Of two columns in files only the keys are held against each other: of ten million texts two share one with
+        a chance of 3 in a million.
+        """
+        if isinstance(self._texts, Column) and isinstance(texts, Column):
+            return map(self._with_key, texts.keys)
+        return (-1 if (at := self.find(text)) is None else at for text in texts)
+
+    @cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {text: row for row, text in enumerate(self._texts)}
+
+    @cached_property
+    def _ordered(self) -> "tuple[array[int], array[int]]":
+        assert isinstance(self._texts, Column)  # noqa: S101 - `find` said so
+        keys = self._texts.keys
+        rows = order_of(keys)
+        return array("Q", map(keys.__getitem__, rows)), rows
+
+    def _with_key(self, key: int) -> int:
+        keys, rows = self._ordered
+        at = bisect_right(keys, key) - 1
+        row: int = rows[at] if at >= 0 and keys[at] == key else -1
+        return row
+
+
+class Paired(Mapping[str, str]):
+    """Entries of one column by those of another, where there are any; made only when they are asked for.
+
+    Args:
+        names: Column of the keys.
+        values: Column of the values, as long or empty.
+    """
+
+    def __init__(self, names: Sequence[str], values: Sequence[str | None]) -> None:
+        self._names, self._values, self._places = names, values, Places(names)
+
+    def __getitem__(self, name: str) -> str:
+        row = self._places.find(name) if self._values else None
+        value = None if row is None else self._values[row]
+        if not value:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        told = zip(self._names, self._values, strict=False)
+        return iter(dict.fromkeys(name for name, value in told if value))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def times_of_each(column: Sequence[str]) -> Iterator[int]:
+    """Yield how many times each different text stands in a column."""
+    if not isinstance(column, Column):
+        return iter(Counter(column).values())
+    keys = map(column.keys.__getitem__, order_of(column.keys))
+    return (sum(1 for _ in same) for _, same in groupby(keys))
+
+
+def order_of(keys: "array[int]") -> "array[int]":
+    """Return the rows in ascending order of their 64-bit keys, equal ones as they stand: 4 bytes a row."""
+    buckets = [array("I") for _ in range(_BUCKETS)]
+    for row, key in enumerate(keys):
+        buckets[key >> 56].append(row)
+    ordered = array("I")
+    for bucket in buckets:
+        ordered.extend(sorted(bucket, key=keys.__getitem__))
+    return ordered

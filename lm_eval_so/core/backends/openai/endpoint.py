@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.faults import answered_error, http_error, public_url
-from lm_eval_so.core.backends.openai.address import (
+from lm_eval_so.core.backends.openai.api_address import (
     PATHS,
     Address,
     base_of,

@@ -63,14 +63,17 @@ RayAddress = Annotated[
     str,
     typer.Option(
         "--ray-address",
-        metavar="auto|local|ADDRESS",
-        help="Cluster of --engine ray: this machine's, a new one on it, or HOST:PORT.",
+        metavar="CLUSTER",
+        help="Of --engine ray: HOST:PORT, auto (this machine's) or local (a new one on it).",
     ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", min=1, help="Workers of --engine ray; default: its processors."
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Of --engine ray; default: the processors of the cluster.",
     ),
 ]
 ChunkSize = Annotated[
@@ -79,7 +82,7 @@ ChunkSize = Annotated[
         "--chunk-size",
         metavar="N",
         min=1,
-        help="Samples that a worker of --engine ray claims at a time; default: up to 5,000.",
+        help="Samples that a worker of --engine ray claims at once; default: up to 5,000.",
     ),
 ]
 TakeOver = Annotated[

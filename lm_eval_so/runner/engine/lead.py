@@ -21,8 +21,8 @@ from lm_eval_so.runner.store.worker_rows import add_parts
 
 _LOOK_S = 0.25
 _LAST_WORDS_S = 3.0
-_BACK_OFF_S = (0.0, 1.0, 5.0, 15.0)
-"""Waits before a lost worker is replaced, by the losses since a chunk was finished."""
+_BACK_OFF_S = (0.0, 0.0, 1.0, 5.0, 15.0)
+"""Waits before a lost worker is replaced, by the number of losses since a chunk was finished."""
 _MOST_LOSSES, _WITHIN_S = 5, 60.0
 _MOST_ABSENT = 3
 
@@ -170,7 +170,7 @@ class Lead:
                 hint = "look at the memory of the machines, and at Ray's logs"
                 self._failure = self._failure or CannotMeasure(what, hint=hint)
             if self._failure is None:
-                back_off_s = _BACK_OFF_S[min(len(recent), len(_BACK_OFF_S)) - 1]
+                back_off_s = _BACK_OFF_S[min(len(recent), len(_BACK_OFF_S) - 1)]
                 await resources.wait(back_off_s, resources.stop)
             if self._failure is not None or resources.stop.is_set():
                 return

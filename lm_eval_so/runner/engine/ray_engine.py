@@ -28,7 +28,7 @@ from lm_eval_so.runner.store.worker_rows import take_up
 
 LOCAL = "local"
 _CHUNK, _CHUNKS_A_WORKER = 5_000, 8
-_PLACED_S = 30.0
+_CONNECTED_S, _PLACED_S = 5.0, 30.0
 
 
 class _WorkerActor:
@@ -124,12 +124,13 @@ class RayEngine:
         """Ask all rows that the recorder lacks; see `Engine`.
 
         Raises:
-            UsageError: If the cluster is not there, or a secret would have to be sent.
+            UsageError: If the cluster is not there, or a secret would have to be sent to it.
         """
         dataset = selection.samples
         assert isinstance(dataset, Dataset)  # noqa: S101 - but for shards, which `begin` refuses
         if recorder.tally.rows == new.head.planned:
             return None
+        self._refuse_secrets(recorder)
         leader = Leader(selection.folder)
         try:
             async with self._cluster() as processors:
@@ -150,6 +151,12 @@ class RayEngine:
         await take_up(recorder, keep_errors=True)
         return failure
 
+    def _refuse_secrets(self, recorder: Recorder) -> None:
+        redactor = recorder.resources.redactor
+        if any(redactor.redact(text) != text for text in self.origin.overrides):
+            hint = "put it into a variable that each machine has, and name that in the config"
+            raise UsageError("--set holds a secret, which would be sent to the workers", hint=hint)
+
     @asynccontextmanager
     async def _cluster(self) -> AsyncIterator[int]:
         """Join the cluster, or start one on this machine; yield the number of its processors."""
@@ -164,9 +171,13 @@ class RayEngine:
             own = {}
         join = partial(ray.init, address=self.address, log_to_driver=False, **own)
         try:
+            if ":" in self.address:  # Ray itself would try for more than a minute
+                async with asyncio.timeout(_CONNECTED_S):
+                    _, writer = await asyncio.open_connection(*self.address.rsplit(":", 1))
+                    writer.close()
             # in a thread it takes no signals, which are ours
             await asyncio.to_thread(join, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             what = f"no Ray cluster at {self.address}: {_first_line(error)}"
             raise UsageError(what, hint="ray status tells of it; RAY_ADDRESS may name it") from None
         try:
@@ -177,10 +188,6 @@ class RayEngine:
     def _assignment(
         self, leader: Leader, dataset: Dataset, new: NewRun, recorder: Recorder
     ) -> Assignment:
-        redactor = recorder.resources.redactor
-        if any(redactor.redact(text) != text for text in self.origin.overrides):
-            hint = "put it into a variable that each machine has, and name that in the config"
-            raise UsageError("--set holds a secret, which would be sent to the workers", hint=hint)
         return Assignment(
             origin=self.origin,
             folder=recorder.run_dir.path.absolute(),
@@ -206,4 +213,4 @@ async def _result(reference: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__

@@ -16,8 +16,8 @@ from lm_eval_so.core.files import write_atomic
 from lm_eval_so.errors import CannotMeasure, UsageError, Where
 
 LEADER_FILE = "leader.json"
-_BEAT_S = 5.0
-_UNTIL_ENDED_S = 3 * _BEAT_S
+_BEAT_S = 2.0
+_UNTIL_ENDED_S = 4 * _BEAT_S
 _STALE_S = 60.0
 """Age of a sign of life above which a leader counts as dead."""
 

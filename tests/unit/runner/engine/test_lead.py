@@ -155,21 +155,27 @@ def answers(folder: Path) -> list[tuple[Any, ...]]:
 
 
 async def test_lead__the_run_is_what_one_process_makes(tmp_path: Path):
-    """Repeats, blank lines, and a byte-order mark; nothing but what the local engine leaves."""
-    write_dataset(tmp_path, 23)
+    """Repeats, conversations, blank lines, a byte-order mark; and nothing else is left behind."""
+    user = {"goal": "환불", "opening": "환불이요"}
+    played = {"scenario": {"simulated_user": user, "stop": {"max_turns": 2}}}
+    scripted = {"scenario": {"turns": [{"user": "취소요"}, {"user": "언제요?"}]}}
+    asked = [{"input": f"#{number}"} for number in range(19)]
+    samples = [*asked[:9], played, scripted, *asked[9:], played, scripted]
+    write_dataset(tmp_path, [{"id": f"q{i:02}", **each} for i, each in enumerate(samples)])
     text = (tmp_path / "test.jsonl").read_text("utf-8")
     (tmp_path / "test.jsonl").write_text("\ufeff" + text.replace("\n", "\n\n"), "utf-8")
-    with ChatServer() as server:
-        file = write(tmp_path, server.url, repeats=2)
+    move = json.dumps({"progress": True, "done": False, "reason": "open", "message": "언제요?"})
+    with ChatServer() as server, ChatServer(lambda _: Reply(text=move)) as user_server:
+        simulator = {"backend": endpoint(user_server.url)}
+        file = write(tmp_path, server.url, repeats=2, simulator=simulator)
         alone = await ask(file, None)
-        before = answers(tmp_path / "run")
+        before, requests = answers(tmp_path / "run"), len(server.requests)
         (tmp_path / "run").rename(tmp_path / "alone")
         events: list[Event] = []
-        engine = Here(file)
-        info = await ask(file, engine, events)
+        info = await ask(file, Here(file), events)
     assert same(info, alone)
     assert answers(tmp_path / "run") == before
-    assert len(server.requests) == 2 * 46
+    assert len(server.requests) == 2 * requests
     assert server.peak <= 4
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["run.json", "run_results.jsonl"]

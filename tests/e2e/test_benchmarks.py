@@ -30,8 +30,10 @@ def test_speed__small(tmp_path: Path):
     cells = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[:2] for row in cells[2:]] == [
         ["| openai", "ours"],
+        ["| openai", "ours, cache on"],
         ["| openai", "reference"],
         ["| http", "ours"],
+        ["| http", "ours, cache on"],
         ["| http", "reference"],
     ]
     assert "n = 40" in shown

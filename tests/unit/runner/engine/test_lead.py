@@ -333,6 +333,8 @@ async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_t
             assert parts
         with (parts[0] / "run_results.jsonl").open("ab") as file_of_part:
             file_of_part.write(b'{"half')
+        # one that was believed dead, and wrote on
+        shutil.copytree(parts[0], parts[0].with_name("zombie"))
         shutil.copytree(tmp_path / "run", merged := tmp_path / "merged")
         with pytest.raises(CannotMeasure, match="the run has"):
             merge([merged], out=merged)

@@ -194,7 +194,7 @@ def read_side(columns: Columns, other: Side | None = None) -> Side:
 def pair_sides(baseline: Side, candidate: Side) -> Pairs:
     """Pair samples by id and rev; the same id with another rev is a changed sample."""
     before, now = baseline.rows_by_id, candidate.rows_by_id
-    in_before = array("q", now.numbers_in(before))
+    in_before = array("i", now.numbers_in(before))
     old, new = array("I"), array("I")
     for number, there in zip(now.rows.chosen, in_before, strict=True):
         if there >= 0:

@@ -1,6 +1,7 @@
 """`report.json`: read with a check of its columns, written in pieces, identified by a digest."""
 
 import json
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from io import BytesIO
@@ -10,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import JsonValue
 
 from lm_eval_so.core.columns.column import Picked, is_large
-from lm_eval_so.core.columns.index import times_of_each
+from lm_eval_so.core.columns.index import Places, times_of_each
 from lm_eval_so.core.files import cannot_read, read_text, replacing
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.codec import from_json, parse_json, to_json
@@ -82,7 +83,9 @@ def report_of(
     report = from_json(values, EvaluationReport, where=Where(file=shown_as))
     told = report.samples.file
     if told is not None:
-        report = replace(report, samples=_found_rows(report.samples, told, shown_as, find_rows))
+        samples = _found_rows(report.samples, told, shown_as, find_rows)
+        failed = _as_picked(report.failed_ids, samples.ids)
+        report = replace(report, samples=samples, failed_ids=failed)
     problems = [
         Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
         for key, what in _unfit_columns(report.samples)
@@ -114,6 +117,14 @@ def _open_rows(report: Path, told: RowsFile) -> BinaryIO:
         ) from None
     except OSError as error:
         raise cannot_read(file, error) from None
+
+
+def _as_picked(names: Sequence[str], ids: Sequence[str]) -> Sequence[str]:
+    """Return names as places among the ids, of which the memory is at hand already, if they are many."""
+    if len(names) <= _AT_ONCE:
+        return names
+    places = array("i", Places(ids).find_all(names))
+    return names if -1 in places else Picked(ids, places)
 
 
 def rows_among(read: Callable[[str], bytes | None]) -> FindRows:

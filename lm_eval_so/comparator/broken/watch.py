@@ -12,6 +12,7 @@ from lm_eval_so.comparator.pairing import Pairs, Side, applicable_rows, pair_rep
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.sample_rows import Rows
 from lm_eval_so.comparator.terms import Passes, Terms
+from lm_eval_so.core.columns.column import Coded
 from lm_eval_so.core.config.gate import MustSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import RunStatus, Verdict
@@ -231,7 +232,7 @@ class _Before:
 def _compared(key: str, pairs: Pairs, said: Sequence[Outcome], passes: Passes) -> _Before:
     """Find the suspects; there may be very many cases, most of them right."""
     scores = pairs.baseline.columns.scores[key]
-    rights = [None if score is None else passes(score) for score in scores]
+    rights = Coded(None if score is None else bool(passes(score)) for score in scores)
     scope = scope_of(pairs, key, is_time=False)
     suspects, samples = [], bytearray(len(said))
     rows = zip(scope.baseline.rows, scope.candidate.rows, strict=True)
@@ -299,17 +300,17 @@ def _required(side: Side, must: MustSection | None) -> frozenset[str]:
 
 def _outcomes(
     scores: Sequence[float | None], statuses: Sequence[str], passes: Passes
-) -> list[Outcome]:
+) -> Sequence[Outcome]:
     """Return what each row says."""
     right, wrong, lost, unscored = Outcome.RIGHT, Outcome.WRONG, Outcome.LOST, Outcome.UNSCORED
-    return [
+    return Coded(
         (right if passes(score) else wrong)
         if score is not None
         else lost
         if status in _FAILED
         else unscored
         for score, status in zip(scores, statuses, strict=True)
-    ]
+    )
 
 
 def _says_nothing(scores: Sequence[float | None], now: Mapping[str, Rows]) -> bool:

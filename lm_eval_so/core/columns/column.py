@@ -49,7 +49,9 @@ class Column(Sequence[T]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Column):
-            return bool(self.keys == other.keys)
+            if is_same := bool(self.keys == other.keys):
+                self.keys = other.keys  # the same ones need not be kept twice
+            return is_same
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))

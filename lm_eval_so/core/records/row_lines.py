@@ -22,7 +22,7 @@ Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
 LONGEST_LINE = 2**26
 """Most bytes of a line that is read."""
-_MOST_REPEATS = 2**32
+_BYTE = 256
 _AT_ONCE = 500
 """Rows that are cleaned together."""
 _AT_A_TIME = 2**20
@@ -105,7 +105,7 @@ class _Reading:
         self._lines = Lines(file)
         self._ids, self._revs = array("Q"), array("Q")
         self._groups: Coded[str | None] = Coded()
-        self._repeats, self._statuses = array("I"), Coded[str]()
+        self._repeats, self._statuses = Coded[int](), Coded[str]()
         self._scores = {key: Numbers() for key in told.scores}
         self._not_applicable: dict[str, array[int]] = {key: array("I") for key in told.scores}
         self._cached = array("I")
@@ -116,7 +116,9 @@ class _Reading:
             by: {value: place for place, value in enumerate(labels.values)}
             for by, labels in told.labels.items()
         }
-        self._labels = {by: array("I") for by in told.labels}
+        self._labels = {
+            by: array("B" if len(labels) <= _BYTE else "I") for by, labels in self._label_of.items()
+        }
 
     def take(self, line: bytes, number: int) -> None:
         """Take the next row, with the number of its line."""
@@ -189,10 +191,10 @@ class _Reading:
         if b"NaN" not in line and b"Infinity" not in line:
             with suppress(ValidationError):
                 row: ReportRow = _READ.validate_json(line)
-                if row.schema == _SCHEMA and 0 <= row.repeat < _MOST_REPEATS:
+                if row.schema == _SCHEMA and row.repeat >= 0:
                     return row
         row = loads(line, ReportRow, where=Where(file=self._shown_as, line=number))
-        if not 0 <= row.repeat < _MOST_REPEATS:
+        if row.repeat < 0:
             raise self._unfit(number, f"no number of a repeat: {row.repeat}")
         return row
 

@@ -5,6 +5,7 @@ slices it is in.
 """
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import mul
@@ -131,12 +132,11 @@ def flips_by_cell(each: Sequence[float], layout: Layout) -> CellFlips:
         layout: The samples, cell by cell.
     """
     ordered = layout.arrange(each)
-    worse, better = [change < 0 for change in ordered], [change > 0 for change in ordered]
     return CellFlips(
         each=each,
         layout=layout,
-        worse=layout.fold(sum, worse),
-        better=layout.fold(sum, better),
+        worse=layout.fold(sum, bytearray(change < 0 for change in ordered)),
+        better=layout.fold(sum, bytearray(change > 0 for change in ordered)),
     )
 
 
@@ -152,19 +152,19 @@ def sums_by_cell(each: Sequence[float], layout: Layout, *, width: float | None) 
     centre = sum(ordered) / len(ordered)  # near the mean is near enough
     scale = largest_of(ordered) if width is None else width
     errors, unit = errors_of(ordered, centre, scale)
-    squares = [error * error for error in errors]
-    cubes = list(map(mul, squares, errors))
-    absolute = [abs(change) for change in ordered]
-    rounding = ROUNDING * scale
+    squares = array("d", map(mul, errors, errors))
+    first, second = layout.fold(sum, errors), layout.fold(sum, squares)
+    third = layout.fold(sum, array("d", map(mul, squares, errors)))
+    absolute, rounding = array("d", map(abs, ordered)), ROUNDING * scale
     return CellSums(
         each=each,
         layout=layout,
         centre=centre,
         unit=unit,
         rounding=rounding,
-        first=layout.fold(sum, errors),
-        second=layout.fold(sum, squares),
-        third=layout.fold(sum, cubes),
+        first=first,
+        second=second,
+        third=third,
         largest=layout.fold(max, absolute),
-        changed=layout.fold(sum, [change > rounding for change in absolute]),
+        changed=layout.fold(sum, bytearray(map(rounding.__lt__, absolute))),
     )

@@ -57,7 +57,7 @@ class Here:
         self.coordinator = Coordinator([], {})
         self.assignment: Assignment | None = None
         self.employed = 0
-        self.is_cut_off = False
+        self.is_cut_off = self.has_lost_coordinator = False
         self.tells: Callable[[Assignment], Assignment] = lambda given: given
         self.sent: list[Any] = []
 
@@ -93,6 +93,8 @@ class Here:
         await asyncio.sleep(0)
         if self.is_cut_off:
             raise asyncio.CancelledError
+        if self.has_lost_coordinator:
+            raise WorkerLost("its node is gone")
         return getattr(self.coordinator, method)(*arguments)
 
     async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
@@ -316,6 +318,23 @@ async def test_lead__ctrl_c_keeps_what_came_and_either_engine_goes_on(tmp_path: 
         until_now = 1000
         assert (await ask(file, Here(file))).counts == {"ok": 150}
     assert len(server.requests) == 150
+
+
+async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path: Path):
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
+        file = write(tmp_path, server.url)
+        engine = Here(file, size=20)
+        leading = asyncio.create_task(ask(file, engine))
+        await until(lambda: len(server.requests) > 12)
+        engine.has_lost_coordinator = True
+        with pytest.raises(CannotMeasure, match="coordinator is lost: its node is gone"):
+            await leading
+        asked = len(server.requests)
+        assert len(rows(tmp_path / "run")) == asked
+        assert not (tmp_path / "run" / "leader.json").exists()
+        assert (await ask(file, None)).counts == {"ok": 60}
+    assert len(server.requests) == 60
 
 
 async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_takes_up(

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from servers.commands import lm_eval_so
 from servers.processes import finish, start, wait, write_config
 from servers.runs import KEY, rows, write_dataset
+from servers.shop_bot import Asked, ShopBot, Told
 
 from lm_eval_so.testing import ChatServer, Reply
 
@@ -76,3 +78,60 @@ def test_run__killed_at_half_and_started_again(tmp_path: Path):
     found = without_times(rows(tmp_path / "runs" / "bot"))
     assert [row["sample_id"] for row in found] == [f"q{i:04}" for i in range(60)]
     assert found == without_times(rows(tmp_path / "undisturbed" / "bot"))
+
+
+def test_run__killed_in_conversations_with_sessions_plays_them_anew(tmp_path: Path):
+    """The server keeps the conversations, so half a one is of no use to the next process."""
+    heard: dict[str, list[str]] = {}
+    """What each session was told, in order."""
+    killed = threading.Event()
+
+    def script(asked: Asked) -> Told:
+        if asked.path == "/conversations":
+            heard[name := f"s{len(heard)}"] = []
+            return Told({"id": name})
+        told = heard[asked.path.split("/")[2]]
+        told.append(asked.json["text"])
+        if len(heard) > 6 and len(told) == 2:
+            killed.wait(60)  # in the second turn of two conversations
+        return Told({"reply": " / ".join(told)})
+
+    names = [f"c{i}" for i in range(10)]
+    write_dataset(
+        tmp_path,
+        [{"id": n, "scenario": {"turns": [{"user": f"{n} {t}"} for t in "abc"]}} for n in names],
+    )
+    with ShopBot(script) as bot:
+        options = {
+            "url": bot.url + "/conversations/{{ session.id }}/messages",
+            "session": {"url": "/conversations", "take": {"id": "id"}},
+            "body": {"text": "{{ last_user }}"},
+            "history": "stateful",
+            "response": {"text": "reply"},
+        }
+        backend = {"name": "http", "label": "bot", "options": options}
+        sections = {"version": 1, "suite": "e2e", "dataset": {"path": "."}, "backend": backend}
+        config = tmp_path / "lm-eval-so.yaml"
+        run = {"concurrency": 2, "cache": False}
+        config.write_text(json.dumps({**sections, "run": run}), encoding="utf-8")
+        process = start(config)
+        try:
+            wait(lambda: len(heard) > 6 and [*map(len, heard.values())].count(2) > 1, process)
+        finally:
+            process.kill()
+        assert finish(process)[0] == -signal.SIGKILL
+        whole = {row["sample_id"] for row in rows(tmp_path / "runs" / "bot")}
+        assert 0 < len(whole) < 10
+        before = {name: list(told) for name, told in heard.items()}
+        killed.set()  # what the first process asked is answered to nobody
+        assert finish(start(config)) == (0, "")
+    anew = [told for name, told in heard.items() if name not in before]
+    left = [name for name in names if name not in whole]
+    assert sorted(anew) == [[f"{name} {turn}" for turn in "abc"] for name in sorted(left)]
+    assert all(told == heard[name] for name, told in before.items()), "no old session goes on"
+    found = rows(tmp_path / "runs" / "bot")
+    assert [row["sample_id"] for row in found] == names
+    for row in found:
+        said = [f"{row['sample_id']} {turn}" for turn in "abc"]
+        assert [turn["user"] for turn in row["turns"]] == said
+        assert row["response"]["text"] == " / ".join(said), "nothing of another conversation"

@@ -9,6 +9,7 @@ HEAVY = [
     "github",
     "httpx2",
     "aiohttp",
+    "ray",
     "genai_prices",
     "jinja2",
     "xllamacpp",

@@ -40,6 +40,11 @@ class BatchJudges:
         """Number of requests of the last round that came back from their batch without an answer."""
         return sum(each.left for each in self._all)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether requests of the last round wait for money that others may not have needed."""
+        return any(each.is_short for each in self._all)
+
     async def begin_round(self, *, collects: bool) -> None:
         """Begin a round; arguments and errors as of `Collected.begin_round`."""
         for each in self._all:

@@ -77,7 +77,8 @@ async def _rounds(
     baseline: EvaluationReport | None,
 ) -> None:
     quiet = replace(resources, listener=ignore)
-    for number in range(_MOST_ROUNDS + 1):
+    number = 0
+    while True:
         await judges.begin_round(collects=number < _MOST_ROUNDS)
         async with open_metrics(config, quiet, judges.collecting, baseline=baseline) as bound:
             prepare(bound, rows.dataset)
@@ -90,3 +91,4 @@ async def _rounds(
             await flow.flush()
         if not await judges.end_round():
             return
+        number += not judges.is_short  # what the budget put off is no further step

@@ -101,6 +101,9 @@ class Lead:
             news: News = await crew.call("news")
             await self._take(news, crew, is_over=True)
             return news
+        except WorkerLost:  # the workers notice it, too, and finish what is under way
+            await asyncio.wait(employed, timeout=self._run.drain_s)
+            raise
         finally:
             for task in employed:
                 task.cancel()

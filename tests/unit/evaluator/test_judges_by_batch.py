@@ -74,16 +74,15 @@ def judge(body: Mapping[str, Any]) -> Line:
     return Line(text=label("좋음" if u64(text, model) % 2 else "나쁨"))
 
 
-def section(server: BatchServer, model: str = "judge-a") -> dict[str, Any]:
+def section(server: BatchServer, model: str = "judge-a", **params: Any) -> dict[str, Any]:
     options = {"base_url": server.url, "price": PRICE}
-    return {"name": "openai", "params": {"model": model}, "options": options}
+    return {"name": "openai", "params": {"model": model, **params}, "options": options}
 
 
 def helpful(server: BatchServer, **more: Any) -> dict[str, Any]:
     params = {"rubric": "기간을 말하면 좋음", "labels": ["좋음", "나쁨"]}
-    return {"id": "helpful", "name": "llm_judge", "params": params, **more} | (
-        {} if "panel" in more else {"backend": section(server)}
-    )
+    judged = {"backend": section(server)} if "panel" not in more else {}
+    return {"id": "helpful", "name": "llm_judge", "params": params, **judged, **more}
 
 
 def a_config(folder: Path, metrics: list[Any], by: str = "batch", **run: Any) -> Config:
@@ -97,7 +96,8 @@ def prepare(folder: Path, n: int = N, *, repeats: int = 1) -> None:
     passage = {"role": "gold", "text": "환불은 영업일 기준 3일 걸립니다."}
     own = {"pairwise": {"baseline_answer": "잘 모르겠습니다."}}
     same = {"expected": "환불은 3일 걸립니다", "context": [passage], "metrics": own}
-    write_dataset(folder, [{"id": f"q{i}", "input": f"며칠? #{i}", **same} for i in range(n)])
+    samples = [{"id": f"q{i}", "input": f"며칠? #{i}", **same} for i in range(n)]
+    write_dataset(folder, [*samples[:-1], {**samples[-1], "tags": ["last"]}])
 
     def answer(sample: TestSample, repeat: int) -> RunResult:
         return a_run(f"{sample.id}: 환불은 3일 걸립니다 ({repeat})")
@@ -288,6 +288,30 @@ async def test_evaluate__budget_bounds_what_is_handed_over(tmp_path: Path):
         report = await go(a_config(tmp_path, [helpful(server)], max_requests=8))
         assert (sizes(server), len(server.book.direct)) == ([7], 1)
     assert report.judges["helpful"].unscored == {"judge_budget": N - 8}
+
+
+async def test_evaluate__money_that_was_not_needed_goes_into_further_batches(tmp_path: Path):
+    prepare(tmp_path)
+    with BatchServer(judge) as server:
+        server.direct = judge
+        # by batch a request may cost about 0.0206, and does cost 0.001
+        metric = helpful(server, backend=section(server, max_tokens=20_000))
+        report = await go(a_config(tmp_path, [metric], max_cost_usd=0.06))
+        assert (sizes(server), len(server.book.direct)) == ([2, 2, 2, 2, 2, 1], 1)
+    assert report.metrics["helpful"].rows == N
+
+
+async def test_evaluate__first_question_does_not_wait_for_money_that_a_batch_holds(tmp_path: Path):
+    prepare(tmp_path)
+    with BatchServer(judge) as server:
+        server.direct = judge
+        last = {"id": "last", "only": {"tags": ["last"]}, "backend": section(server, "judge-b")}
+        metrics = [helpful(server), {**helpful(server), **last}]
+        # while the batch of the first judge holds its most, nothing is left for the second one
+        async with asyncio.timeout(30):
+            report = await go(a_config(tmp_path, metrics, max_cost_usd=0.0175))
+        assert (sizes(server), len(server.book.direct)) == ([N - 1], 2)
+    assert (report.metrics["helpful"].rows, report.metrics["last"].rows) == (N, 1)
 
 
 async def test_evaluate__metric_that_asks_something_else_each_time_comes_to_an_end(tmp_path: Path):

@@ -71,6 +71,11 @@ class Collected:
         """Whether a batch is still to be read."""
         return bool(self._files.unread)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether requests of this round have to wait until others have cost less than they may."""
+        return self._chunks.reserve.is_short
+
     async def begin_round(self, *, collects: bool = True) -> None:
         """Begin a round.
 
@@ -81,6 +86,7 @@ class Collected:
             BackendError: If a batch that was about to be begun cannot be.
         """
         self.left, self._collects = 0, collects
+        self._chunks.reserve.is_short = False
         await self._resume()
 
     async def ask(self, request: ChatRequest) -> Answer:
@@ -102,6 +108,8 @@ class Collected:
             return _WAITS
         async with self._proving:
             if self.asker.proof.goes_alone:
+                if not self._chunks.reserve.has_room_for_one(request):
+                    return _WAITS  # what was collected holds the money, and is handed over later
                 answer = self._uncached[key] = await self.asker.ask(request)
                 self.asker.save()  # so that a process which is killed soon has it, too
                 return answer

@@ -30,6 +30,8 @@ class Reserve:
     def __init__(self, asker: LiveAsker, resources: Resources, discount: float) -> None:
         self.spent: BudgetSpent | None = None
         """Error of the request that the budget has nothing left for."""
+        self.is_short = False
+        """Whether a request has to wait until the real costs of others are known."""
         self._budget = resources.budget
         self._rates = known_rates(asker.backend)
         self._discount = Decimal(str(discount))
@@ -37,11 +39,10 @@ class Reserve:
 
     def take(self, request: ChatRequest) -> bool:
         """Hold what a request may cost; False: nothing is left, or not before others are read."""
-        usd = Decimal(0)
-        if self._budget.max_usd is not None:
-            usd = bound_of(request, self._rates).usd * self._discount
+        usd = self._most(request) * self._discount
         try:
             if not self._budget.take(usd):
+                self.is_short = True
                 return False
         except BudgetSpent as error:
             self.spent = error
@@ -49,10 +50,19 @@ class Reserve:
         self._held += usd
         return True
 
+    def has_room_for_one(self, request: ChatRequest) -> bool:
+        """Return whether a request can be asked alone now, and need not wait until others are read."""
+        return self._budget.has_room(self._most(request))
+
     def release(self) -> None:
         """Release what is held, once the real costs are known."""
         self._budget.settle(self._held, Decimal(0))
         self._held = Decimal(0)
+
+    def _most(self, request: ChatRequest) -> Decimal:
+        """Return the most that a request may cost at the usual price, if anybody wants to know."""
+        is_limited = self._budget.max_usd is not None
+        return bound_of(request, self._rates).usd if is_limited else Decimal(0)
 
 
 class Chunks:

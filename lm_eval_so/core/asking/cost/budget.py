@@ -110,10 +110,14 @@ class Budget:
         while not self.take(usd):
             await self._news.wait()
 
+    def has_room(self, usd: Decimal) -> bool:
+        """Return whether this much money is left beside what others have reserved."""
+        return self._most_usd is None or self._usd + self._reserved + usd <= self._most_usd
+
     def take(self, usd: Decimal) -> bool:
         """Reserve like `reserve`, but return False where that waits."""
         self._refuse_if_spent(usd)
-        if self._most_usd is not None and self._usd + self._reserved + usd > self._most_usd:
+        if not self.has_room(usd):
             return False
         self._reserved += usd
         self.requests += 1

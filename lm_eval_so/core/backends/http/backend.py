@@ -18,8 +18,7 @@ from lm_eval_so.core.backends.http.address import (
 from lm_eval_so.core.backends.http.conversation import Conversations
 from lm_eval_so.core.backends.http.dialogue import Dialogue, Terms
 from lm_eval_so.core.backends.http.options import HttpOptions
-from lm_eval_so.core.backends.http.wire import SecretHeaders, Wire
-from lm_eval_so.core.backends.shared_options import make_http
+from lm_eval_so.core.backends.shared_options import SecretHeaders, Wire, header_files, make_http
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
@@ -46,7 +45,7 @@ class HttpBackend(ChatBackend):
     ) -> None:
         super().__init__(params=params, options=options, env=env)
         self._address = find_address(options, self.env)
-        self._secret = SecretHeaders(options, self.env, self._address.headers)
+        self._secret = SecretHeaders(self._address.headers, header_files(options, self.env))
         self._dialogue = Dialogue(options, self._address)
         self._conversations = Conversations()
         self._is_stateful = options.history == "stateful"

@@ -15,7 +15,7 @@ from lm_eval_so.core.backends.http.polling import Polled, Polling, Question
 from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.reading.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HeaderTemplates, RequestTemplate, probe
-from lm_eval_so.core.backends.http.wire import HttpRequest, Wire
+from lm_eval_so.core.backends.shared_options import HttpRequest, Wire
 from lm_eval_so.core.http.client import HttpAnswer
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem

@@ -11,7 +11,7 @@ from lm_eval_so.core.backends.http.reading.mapping import has_told, header_value
 from lm_eval_so.core.backends.http.reading.paths import Path, compile_path
 from lm_eval_so.core.backends.http.reading.readers import bad_response, json_of
 from lm_eval_so.core.backends.http.template import HeaderTemplates, RequestTemplate, probe
-from lm_eval_so.core.backends.http.wire import Wire
+from lm_eval_so.core.backends.shared_options import Wire
 from lm_eval_so.core.http.client import HttpAnswer
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets

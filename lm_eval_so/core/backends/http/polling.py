@@ -14,7 +14,7 @@ from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping, has_t
 from lm_eval_so.core.backends.http.reading.paths import likely_path
 from lm_eval_so.core.backends.http.reading.readers import bad_response, json_of
 from lm_eval_so.core.backends.http.template import LONE, HeaderTemplates, RequestTemplate
-from lm_eval_so.core.backends.http.wire import HttpRequest, Wire
+from lm_eval_so.core.backends.shared_options import HttpRequest, Wire
 from lm_eval_so.core.http.client import HttpAnswer
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 

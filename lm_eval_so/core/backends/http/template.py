@@ -17,7 +17,7 @@ from lm_eval_so.core.backends.http.conversation import (
 )
 from lm_eval_so.core.backends.http.options import HttpOptions, PollSection, SessionSection
 from lm_eval_so.core.backends.http.reading.readers import option_error
-from lm_eval_so.core.backends.http.wire import HttpRequest
+from lm_eval_so.core.backends.shared_options import HttpRequest
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.templates.user import TemplateFault, UserTemplate, to_json
 from lm_eval_so.errors import BackendError, Problem, Where

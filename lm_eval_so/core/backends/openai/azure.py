@@ -27,7 +27,7 @@ from lm_eval_so.core.backends.openai.endpoint import (
     is_address,
     misplaced_params,
 )
-from lm_eval_so.core.backends.shared_options import with_shared
+from lm_eval_so.core.backends.shared_options import HeaderFile, key_file, with_shared
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.errors import Problem, Where
 
@@ -148,6 +148,7 @@ class AzureBackend(EndpointBackend):
             thing="deployment",
             name=options.deployment,
             option=self._address.key.removeprefix("options."),
+            files=self._files,
             base_of=resource_of,
         )
         dialect = Dialect(seed=options.seed == "auto")
@@ -198,6 +199,14 @@ class AzureBackend(EndpointBackend):
     def _headers(self) -> dict[str, str]:
         key = self._credential.value
         return {"authorization": f"Bearer {key}"} if self._has_token else {"api-key": key}
+
+    @property
+    def _files(self) -> dict[str, HeaderFile]:
+        options = self.options
+        if self._has_token:
+            file = options.token_file
+            return key_file("authorization", file, options, self.env, before="Bearer ")
+        return key_file("api-key", options.api_key_file, options, self.env)
 
     @property
     def _has_token(self) -> bool:

@@ -29,7 +29,7 @@ from lm_eval_so.core.backends.openai.endpoint import (
     is_address,
     misplaced_params,
 )
-from lm_eval_so.core.backends.shared_options import with_shared
+from lm_eval_so.core.backends.shared_options import key_file, with_shared
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.http.errors import is_own_machine
 from lm_eval_so.core.records.record import record
@@ -153,6 +153,9 @@ class OpenAIBackend(EndpointBackend):
             headers=with_shared(self._headers, options, self.env),
             secret=self._key,
             name=self.params.model,
+            files=key_file(
+                "authorization", options.api_key_file, options, self.env, before="Bearer "
+            ),
         )
         dialect = Dialect(seed=options.seed == "auto")
         self._endpoint = OpenAIEndpoint(

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 
 from lm_eval_so.core.backends.base import BackendEnv, SharedOptions
@@ -65,7 +66,12 @@ class SdkBatches:
         # the SDK would make up a key where the endpoint takes none, or another header
         has_key = "authorization" in self._address.headers
         no_key = {} if has_key else {"Authorization": openai.Omit()}
-        self._as_is: dict[str, Any] = {"extra_headers": no_key}
+        self._no_key = no_key
+
+    @property
+    def _as_is(self) -> dict[str, Any]:
+        """Arguments of every call: a batch may outlast a token."""
+        return {"extra_headers": {**self._no_key, **self._endpoint.renewed_headers()}}
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request."""
@@ -76,7 +82,7 @@ class SdkBatches:
         try:
             return self._endpoint.read(HttpAnswer(status, headers, body))
         except BackendError as error:
-            raise in_our_words(error, self._address) from None
+            raise in_our_words(error, self._address, self._endpoint.learned) from None
 
     async def upload(self, file: Path, name: str) -> str:
         """Upload an input file and return its id."""
@@ -147,11 +153,11 @@ class SdkBatches:
             default_headers=headers,
             default_query=self._query,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
+            http_client=httpx2.AsyncClient(
                 verify=trusting(verify),
                 proxy=proxy_for(self._base_url, find_secret(options, "proxy", env).value),
                 trust_env=False,  # proxies are found as for every other request
-                timeout=openai.Timeout(_SECONDS, connect=options.connect_timeout_s),
+                timeout=httpx2.Timeout(_SECONDS, connect=options.connect_timeout_s),
                 follow_redirects=False,
             ),
         )
@@ -165,7 +171,9 @@ class SdkBatches:
         except openai.APIStatusError as error:
             headers = {name.lower(): text for name, text in error.response.headers.items()}
             found = in_our_words(
-                http_error(error.status_code, headers, error.response.content), self._address
+                http_error(error.status_code, headers, error.response.content),
+                self._address,
+                self._endpoint.learned,
             )
             if found.kind is ErrorKind.NOT_FOUND:
                 what = f"{public_url(url)} knows no such file or batch, or has no batch service"

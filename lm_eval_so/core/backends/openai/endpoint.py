@@ -1,25 +1,22 @@
 """An open endpoint of OpenAI's APIs: the part that the backends `openai`, `azure` and `local` share."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from pydantic import BaseModel
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions
-from lm_eval_so.core.backends.credentials import Secret
-from lm_eval_so.core.backends.error_texts import Case
-from lm_eval_so.core.backends.faults import (
-    answered_error,
-    explained,
-    http_error,
-    is_forbidden,
-    public_url,
+from lm_eval_so.core.backends.faults import answered_error, http_error, public_url
+from lm_eval_so.core.backends.openai.api_address import (
+    PATHS,
+    Address,
+    base_of,
+    in_our_words,
+    is_address,
 )
 from lm_eval_so.core.backends.openai.chat import (
     ChatDeltas,
@@ -33,18 +30,36 @@ from lm_eval_so.core.backends.openai.chat import (
 )
 from lm_eval_so.core.backends.openai.dialect import Dialect, adapted
 from lm_eval_so.core.backends.openai.responses import ResponseDeltas, read_response, responses_body
-from lm_eval_so.core.backends.shared_options import make_http, wants_stream
+from lm_eval_so.core.backends.shared_options import (
+    HttpRequest,
+    SecretHeaders,
+    Wire,
+    header_files,
+    make_http,
+    wants_stream,
+)
 from lm_eval_so.core.http.client import HttpAnswer, HttpStream, kept_headers
 from lm_eval_so.core.http.sse import Event, read_events
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where, nearest
+
+__all__ = [
+    "APIS",
+    "PATHS",
+    "Address",
+    "EndpointBackend",
+    "OpenAIEndpoint",
+    "base_of",
+    "in_our_words",
+    "is_address",
+    "misplaced_params",
+]
 
 _DONE = "[DONE]"
 _STREAMS = frozenset({"text/event-stream", "text/plain", "application/octet-stream", ""})
 """Content types of a stream; "" from servers and proxies that send none."""
 _MOST_OF_EVENT = 200
-PATHS = ("/chat/completions", "/responses")
-"""Ends of an address that requests are posted to."""
 _NO_PARAMS = {
     "api_key": "api_key_env, the name of the variable that holds it,",
     "api_key_env": "it",
@@ -64,12 +79,12 @@ class Deltas(Protocol):
     has_begun: bool
 
     @property
-    def is_whole(self) -> bool: ...  # noqa: D102 - said where it is done
+    def is_whole(self) -> bool: ...
     @property
-    def text(self) -> str: ...  # noqa: D102
-    def add(self, values: Any) -> None: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
-    def values(self) -> Any: ...  # noqa: D102
+    def text(self) -> str: ...
+    def add(self, values: Any) -> None: ...
+    def end(self) -> None: ...
+    def values(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,36 +109,6 @@ APIS: Mapping[ApiName, Api] = {
 """APIs by their names in `options.api`."""
 
 
-def base_of(url: str) -> str:
-    """Return an address without the path of an API."""
-    for path in PATHS:
-        url = url.removesuffix(path)
-    return url
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Place of an endpoint, and the headers and names that its requests need."""
-
-    base_url: str
-    """Address for people, and for the list of models."""
-    url: str
-    """Address that requests are posted to."""
-    models_url: str
-    headers: Mapping[str, str] = field(repr=False)
-    """Headers of every request, credentials included; names in lower case."""
-    secret: Secret
-    """Key, so that it can be taken out of texts that quote it."""
-    thing: str = "model"
-    """Word of the endpoint for a model."""
-    name: str = ""
-    """Name of the model."""
-    option: str = "base_url"
-    """Option that holds the address, or names its variable or file."""
-    base_of: Callable[[str], str] = base_of
-    """Function from the target of a redirect to the address that the option should hold."""
-
-
 class OpenAIEndpoint:
     """Sends ready bytes and reads whole answers or streams.
 
@@ -145,12 +130,23 @@ class OpenAIEndpoint:
         dialect: Dialect | None = None,
     ) -> None:
         self.address = address
-        self._http = make_http(options, env)
         self._api = APIS[api]
         self._streams = wants_stream(options, env) and self._api.deltas is not None
         self._keeps_raw = env.keeps_raw
         self._dialect = dialect or Dialect()
-        self._headers = {**_JSON, **address.headers}
+        shared = {name.lower(): file for name, file in header_files(options, env).items()}
+        self._secret = SecretHeaders(address.headers, {**address.files, **shared})
+        self._wire = Wire(make_http(options, env), self._secret)
+
+    @property
+    def learned(self) -> Redactor:
+        """Takes out the secrets that are known since the start."""
+        return self._secret.learned
+
+    def renewed_headers(self) -> dict[str, str]:
+        """Return the headers that are others now than at the start, their files read again."""
+        now, first = self._secret.current(), self.address.headers
+        return {name: value for name, value in now.items() if value != first.get(name)}
 
     async def ask(self, request: ChatRequest) -> ChatResponse:
         """Make one attempt.
@@ -162,10 +158,9 @@ class OpenAIEndpoint:
         try:
             if self._streams:
                 return await self._streamed(body)
-            answer = await self._http.send("POST", address.url, headers=self._headers, body=body)
-            return self.read(answer)
+            return self.read(await self._wire.send(self._request(body)))
         except BackendError as error:
-            raise in_our_words(error, address) from None
+            raise in_our_words(error, address, self.learned) from None
 
     def body(self, request: ChatRequest, *, streams: bool = False) -> dict[str, Any]:
         """Return the body of a request."""
@@ -179,8 +174,7 @@ class OpenAIEndpoint:
         Raises:
             BackendError: If it cannot be reached.
         """
-        url = self.address.models_url
-        answer = await self._http.send("GET", url, headers=self._headers, body=None)
+        answer = await self._wire.send(HttpRequest("GET", self.address.models_url, _JSON, None))
         try:
             listed = json.loads(answer.body)["data"]
             return tuple(str(model["id"]) for model in listed)
@@ -205,13 +199,15 @@ class OpenAIEndpoint:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.close()
+        await self._wire.close()
+
+    def _request(self, body: bytes) -> HttpRequest:
+        return HttpRequest("POST", self.address.url, _JSON, body)
 
     async def _streamed(self, body: bytes) -> ChatResponse:
         assert self._api.deltas is not None  # noqa: S101 - else nothing is streamed
         began, deltas, raw = time.perf_counter(), self._api.deltas(), list[Any]()
-        url = self.address.url
-        async with self._http.stream("POST", url, headers=self._headers, body=body) as stream:
+        async with self._wire.stream(self._request(body)) as stream:
             if not _is_event_stream(stream):
                 return self.read(HttpAnswer(stream.status, stream.headers, await stream.read()))
             try:
@@ -261,6 +257,11 @@ class EndpointBackend(ChatBackend):
 
     _endpoint: OpenAIEndpoint
 
+    @property
+    def learned(self) -> Redactor:
+        """Takes out the secrets that were read after the start."""
+        return self._endpoint.learned if hasattr(self, "_endpoint") else super().learned
+
     async def send(self, request: ChatRequest) -> ChatResponse:
         """Make one attempt."""
         return await self._endpoint.ask(request)
@@ -272,48 +273,6 @@ class EndpointBackend(ChatBackend):
     async def close(self) -> None:
         """Close the connections."""
         await self._endpoint.close()
-
-
-def in_our_words(error: BackendError, address: Address) -> BackendError:
-    """Return the error of a status in our words, without the key that the server may quote."""
-    key, key_name = address.secret.value, f"the key in {address.secret.source}"
-    facts = {
-        "key": key_name,
-        "blamed": f"{key_name} may not do this" if key else "it wants a key",
-        "thing": address.thing,
-        "name": address.name,
-        "where": public_url(address.base_url),
-        "url": public_url(address.url),
-    }
-    return explained(error, _case(error, address), facts=facts, clean=partial(_without, key))
-
-
-def _case(error: BackendError, address: Address) -> Case | None:
-    if is_forbidden(error):
-        return Case.FORBIDDEN
-    if error.kind is ErrorKind.AUTH:
-        return Case.KEY_REFUSED if address.secret.value else Case.KEY_MISSING
-    if error.kind is ErrorKind.NOT_FOUND:
-        text = f"{error.code or ''} {error.message}".lower()
-        is_of_model = "model" in text or "deployment" in text
-        return Case.MODEL_UNKNOWN if is_of_model else Case.PATH_UNKNOWN
-    is_of_seed = error.kind is ErrorKind.INVALID_REQUEST and "seed" in error.message.lower()
-    return Case.SEED_REFUSED if is_of_seed else None
-
-
-def _without(secret: str, value: Any) -> Any:
-    return value.replace(secret, "[redacted]") if secret and isinstance(value, str) else value
-
-
-def is_address(url: str) -> bool:
-    """Return whether a text is the address of a web server."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises if it is none
-    except ValueError:
-        return False
-    is_whole = bool(parts.hostname) and not re.search(r"\s", url)
-    return parts.scheme in {"http", "https"} and is_whole
 
 
 def misplaced_params(params: BaseModel) -> Iterator[Problem]:

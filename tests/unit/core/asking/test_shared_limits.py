@@ -1,9 +1,12 @@
+import asyncio
+import time
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.runs import resources
 
-from lm_eval_so.core.asking.shared_limits import LEASE_S, Shares, Slices
+from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedPace, Shares, Slices
 
 TIMES = st.lists(
     st.tuples(st.sampled_from("abcd"), st.floats(0, 0.7, allow_nan=False)), min_size=1, max_size=60
@@ -74,3 +77,31 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted
         assert spent + sum(free.values()) <= total
     if refused:  # then hardly anything was left for anybody
         assert total - spent < max(needs) + sum(free.values())
+
+
+async def test_pace__that_gets_a_smaller_share_soon_asks_less() -> None:
+    allowance, shared = Allowance(), resources()
+    pace = SharedPace(time.monotonic, allowance, lambda _: None)
+    pace.limit(requests_per_s=100, tokens_per_min=None)
+    sent: list[float] = []
+
+    async def send() -> None:
+        await pace.wait(0, shared)
+        sent.append(time.monotonic())
+
+    sending = [asyncio.create_task(send()) for _ in range(60)]
+    await asyncio.sleep(0.02)
+    assert sent == []  # without a lease nothing is
+    began = time.monotonic()
+    allowance.take(1.0, pause_s=0.0, asked_at=began)
+    await asyncio.sleep(0.2)
+    allowance.take(0.05, pause_s=0.0, asked_at=time.monotonic())
+    await asyncio.sleep(0.3)
+    assert 10 <= len(sent) <= 20 + 10 + 3
+    allowance.take(0.0, pause_s=0.0, asked_at=time.monotonic())
+    await asyncio.sleep(0.15)
+    before = len(sent)
+    await asyncio.sleep(0.15)
+    assert len(sent) == before
+    shared.stop.set()
+    await asyncio.gather(*sending)

@@ -5,6 +5,7 @@ import json
 import pickle
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,9 @@ from lm_eval_so.errors import (
     InputError,
     Interrupted,
     LMEvalError,
+    UsageError,
 )
+from lm_eval_so.runner import cli
 from lm_eval_so.runner.engine.assignment import Assignment, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
@@ -39,6 +42,7 @@ from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.sign_of_life import Leader
 from lm_eval_so.runner.store.worker_rows import take_up
+from lm_eval_so.terminal.command_line import CommandLine
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 PRICE = {"input_per_mtok": 100, "output_per_mtok": 200}
@@ -53,7 +57,7 @@ class Here:
         self.coordinator = Coordinator([], {})
         self.assignment: Assignment | None = None
         self.employed = 0
-        self.is_cut_off = False
+        self.is_cut_off = self.has_lost_coordinator = False
         self.tells: Callable[[Assignment], Assignment] = lambda given: given
         self.sent: list[Any] = []
 
@@ -89,6 +93,8 @@ class Here:
         await asyncio.sleep(0)
         if self.is_cut_off:
             raise asyncio.CancelledError
+        if self.has_lost_coordinator:
+            raise WorkerLost("its node is gone")
         return getattr(self.coordinator, method)(*arguments)
 
     async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
@@ -314,6 +320,23 @@ async def test_lead__ctrl_c_keeps_what_came_and_either_engine_goes_on(tmp_path: 
     assert len(server.requests) == 150
 
 
+async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path: Path):
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
+        file = write(tmp_path, server.url)
+        engine = Here(file, size=20)
+        leading = asyncio.create_task(ask(file, engine))
+        await until(lambda: len(server.requests) > 12)
+        engine.has_lost_coordinator = True
+        with pytest.raises(CannotMeasure, match="coordinator is lost: its node is gone"):
+            await leading
+        asked = len(server.requests)
+        assert len(rows(tmp_path / "run")) == asked
+        assert not (tmp_path / "run" / "leader.json").exists()
+        assert (await ask(file, None)).counts == {"ok": 60}
+    assert len(server.requests) == 60
+
+
 async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_takes_up(
     tmp_path: Path,
 ):
@@ -333,6 +356,8 @@ async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_t
             assert parts
         with (parts[0] / "run_results.jsonl").open("ab") as file_of_part:
             file_of_part.write(b'{"half')
+        # one that was believed dead, and wrote on
+        shutil.copytree(parts[0], parts[0].with_name("zombie"))
         shutil.copytree(tmp_path / "run", merged := tmp_path / "merged")
         with pytest.raises(CannotMeasure, match="the run has"):
             merge([merged], out=merged)
@@ -390,3 +415,11 @@ async def test_lead__nothing_secret_is_sent_to_workers(tmp_path: Path):
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert len(engine.sent) > 10
     assert KEY.encode() not in pickle.dumps(engine.sent)
+
+
+def test_engine__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "lm_eval_so.runner.engine.ray_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match="--engine ray needs Ray") as error:
+        cli._ray_engine(CommandLine(), address="local", workers=None, size=None)
+    assert error.value.problems[0].hint == 'pip install "LM-Eval-SO[ray]", on all machines'

@@ -65,20 +65,35 @@ def ours(
     cache: bool = False,
 ) -> Taken:
     """Run `lm-eval-so run` into a folder, where its cache is, too, if it has one."""
+    cached = str(folder / "cache.sqlite") if cache else False
+    config = write_config(
+        dataset, folder, kind=kind, url=url, run={"concurrency": concurrency, "cache": cached}
+    )
+    return measure(run_command(config), environ=KEY)
+
+
+def write_config(
+    dataset: Path, folder: Path, *, kind: str, url: str, run: Mapping[str, object]
+) -> Path:
+    """Write a config into a folder."""
     section = json.loads(json.dumps(BACKENDS[kind]).replace("URL", url))
-    cache_file = str(folder / "cache.sqlite") if cache else False
     config = {
         "version": 1,
         "suite": "speed",
         "dataset": {"path": str(dataset)},
         "backend": section,
-        "run": {"concurrency": concurrency, "cache": cache_file, "seed": 0},
+        "run": {**run, "seed": 0},
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "lm-eval-so.yaml"
     file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
-    command = ["-m", "lm_eval_so", "run", "--quiet", "-c", str(file), "-o", str(folder / "run")]
-    return measure([sys.executable, *command], environ=KEY)
+    return file
+
+
+def run_command(config: Path) -> list[str]:
+    """Return the command that asks what a config says, into a folder beside it."""
+    command = ["-m", "lm_eval_so", "run", "--quiet", "-c", str(config)]
+    return [sys.executable, *command, "-o", str(config.parent / "run")]
 
 
 def reference(

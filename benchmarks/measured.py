@@ -30,9 +30,16 @@ class Seen:
 
     requests: int
     peak: int
-    between_s: float
-    """From the first request's arrival to the last answer's departure."""
+    first_at: float
+    """Arrival of the first request, in seconds on the monotonic clock of the machine."""
+    last_at: float
+    """Departure of the last answer."""
     connections: int
+
+    @property
+    def between_s(self) -> float:
+        """Time from the first request's arrival to the last answer's departure."""
+        return self.last_at - self.first_at
 
 
 def measure(
@@ -72,7 +79,8 @@ class Server:
         return Seen(
             requests=stats["requests"],
             peak=stats["peak"],
-            between_s=stats["last_at"] - stats["first_at"],
+            first_at=stats["first_at"],
+            last_at=stats["last_at"],
             connections=stats["connections"] - 1,
         )
 

@@ -70,7 +70,7 @@ wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them
 check tests pytest --numprocesses auto --dist worksteal "$@"
 # a cluster on this machine needs it for itself
-check ray pytest -m ray tests/e2e/test_ray.py
+check ray pytest -m ray tests/e2e/test_ray.py tests/e2e/test_benchmarks.py
 
 if [ -n "$failed" ]; then
   echo "failed:$failed" >&2

@@ -206,7 +206,9 @@ def _worst_first(moves: Mapping[str, _Moves], slices: Slices) -> list[_Move]:
     told: dict[str, set[int]] = {key: set() for key in moves}
     for part in slices.proven_worse:
         if part.metric in moves:
-            places = set(part.places) - told[part.metric]
+            # of the slice only what moved: it may have very many samples
+            moved = set(moves[part.metric].places)
+            places = moved.intersection(part.places) - told[part.metric]
             found += sorted(each for each in moves[part.metric].each() if each[-1] in places)
             told[part.metric] |= places
         if len(found) >= _MOST_CASES:

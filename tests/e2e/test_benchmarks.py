@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from servers.chromium import program
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -29,8 +30,10 @@ def test_speed__small(tmp_path: Path):
     cells = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[:2] for row in cells[2:]] == [
         ["| openai", "ours"],
+        ["| openai", "ours, cache on"],
         ["| openai", "reference"],
         ["| http", "ours"],
+        ["| http", "ours, cache on"],
         ["| http", "reference"],
     ]
     assert "n = 40" in shown
@@ -105,3 +108,15 @@ def test_report_page__small(tmp_path: Path):
     shown = run(tmp_path, "report_page.py", "--cases", "60", "--rounds", "1")
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[:2] for row in rows[2:]] == [["| changed", "60"], ["| all", "60"]]
+
+
+@pytest.mark.ray
+def test_engine__small(tmp_path: Path):
+    """Each row once, and no process left; or the benchmark fails."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    few = ("--part", "overhead", "--workers", "2", "--rounds", "1", "--scale", "0.005")
+    shown = run(tmp_path, "engine.py", *few)
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == ["| local", "| ray, 2 workers"]
+    assert all(float(row[1].partition(" ")[0].replace(",", "")) > 1 for row in rows[2:])
+    assert not list(tmp_path.iterdir())

@@ -61,7 +61,7 @@ def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
 
 
-@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "site"])
+@pytest.mark.parametrize("name", ["config", "metrics", "cli", "python", "scale_costs", "site"])
 def test_made_page__is_what_its_script_makes(name: str, request: pytest.FixtureRequest) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / f"docs_{name}.py"))
     page, path = script["page"](), script["PAGE"]
@@ -384,6 +384,30 @@ def test_decisions__tables_are_what_the_code_gives() -> None:
         exact = [100 * provable_margin_exact(int(n)), 100 * provable_margin_t(int(n))]
         told = [float(cell.removesuffix(" points")) for cell in (binary, bounded)]
         assert all(0 <= t - e < 0.1 for t, e in zip(told, exact, strict=True))
+
+
+def test_scale_costs__figures_are_those_of_the_benchmarks() -> None:
+    page, results = text_of("docs/scale-costs.md"), text_of("benchmarks/RESULTS.md")
+    rows = {
+        row[0]: row[-1]
+        for heading in ("Files and memory", "Time", "Money")
+        for row in table(page, heading)
+    }
+    bytes_a_row = float(table(results, "Growth with n: 2 workers, no latency")[1][-1])
+    local = table(results, "200 ms latency, 10,000 samples, 400 at once: at most 2,000 a second")[0]
+    rate = float(local[1].partition(" ")[0].replace(",", ""))
+    assert number(rows["`run_results.jsonl`"], "GB") == pytest.approx(bytes_a_row / 10, rel=0.05)
+    one_process = next(rows[name] for name in rows if name.startswith("one process"))
+    assert number(one_process, "h") == pytest.approx(1e8 / rate / 3600, rel=0.05)
+    quota = next(rows[name] for name in rows if "a quota of 10,000" in name)
+    assert number(quota, "days") == pytest.approx(1e8 / 10_000 / 60 / 24, rel=0.05)
+    assert rows["the provider, request by request"] == f"${300 * 40 + 150 * 160:,}"
+
+
+def number(cell: str, unit: str) -> float:
+    value, of = cell.split()
+    assert of == unit
+    return float(value.replace(",", ""))
 
 
 def test_troubleshooting__messages_are_those_of_the_program() -> None:

@@ -126,6 +126,8 @@ class _Kind:
 
     def at(self, rows: Sequence[int]) -> "_Kind":
         """Return the keys of some rows."""
+        if rows == range(len(self.column)):
+            return self
         return replace(self, column=Chosen(rows).take(self.column))
 
 

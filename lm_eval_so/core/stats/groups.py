@@ -146,7 +146,7 @@ class Layout:
             start += count
 
 
-def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
+def lay_out(numbers: Iterable[int], groups: Sequence[Hashable]) -> Layout:
     """Return samples in the order of their groups.
 
     Args:
@@ -154,14 +154,13 @@ def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
         groups: The group of each.
     """
     # no list per group: the garbage collector would walk each of them, time and again
-    own = list(groups)
-    sizes = Counter(own)
+    sizes = Counter(groups)
     ordered = sorted(sizes, key=sizes.__getitem__)
     starts = accumulate(map(sizes.__getitem__, ordered), initial=0)
     # a place for each sample, one after the other: to sort the places would take 40 bytes for each
     next_place = dict(zip(ordered, starts, strict=False))
-    order = array("I", bytes(4 * len(own)))
-    for number, group in zip(numbers, own, strict=True):
+    order = array("I", bytes(4 * len(groups)))
+    for number, group in zip(numbers, groups, strict=True):
         order[next_place[group]] = number
         next_place[group] += 1
     return Layout(order=order, counts=sorted(Counter(sizes.values()).items()))

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from comparing import judge
 from factories import make_report
+from rows_apart import apart
 
 from lm_eval_so.core.columns.column import is_large
 from lm_eval_so.core.records.row_lines import AGAIN, read_rows
@@ -154,3 +157,21 @@ def test_read__rows_lie_beside_the_report_and_nowhere_else(tmp_path: Path, name:
     rewritten(tmp_path, [row()], name=name)
     with pytest.raises(InputError, match="not in a file beside the report"):
         read_report(file)
+
+
+def test_compare__rows_in_files_take_few_bytes_each(tmp_path: Path) -> None:
+    """Texts stay in the files: what a report of 100 characters a row takes is mostly its numbers."""
+    peaks = []
+    for n in (1_000, 5_000):
+        scores = {"right": [float(i % 5 > 0) for i in range(n)]}
+        made = make_report(
+            scores, answers=[f"{i} 번째 답입니다. " * 10 for i in range(n)], tags=[("가",)] * n
+        )
+        for name in ("a.json", "b.json"):
+            apart(made, tmp_path, name)
+        tracemalloc.start()
+        compared = judge(read_report(tmp_path / "a.json"), read_report(tmp_path / "b.json"))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert compared.verdict == "pass"
+    assert (peaks[1] - peaks[0]) / 4_000 < 250, peaks

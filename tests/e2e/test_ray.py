@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -24,8 +25,11 @@ from servers.runs import KEY, rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
 
-pytestmark = pytest.mark.ray
-ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+# not imported here: all tests are collected, and Ray takes a second
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
+]
 
 MARK = "LM_EVAL_SO_TEST_OF_RAY"
 N, AT_ONCE = 240, 8

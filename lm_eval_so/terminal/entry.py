@@ -1,6 +1,5 @@
 """The one place that exits: parse, run, and turn errors into a text and an exit code."""
 
-import gc
 import io
 import os
 import re
@@ -14,7 +13,7 @@ from typing import NoReturn, TextIO
 
 import typer
 
-from lm_eval_so.core.files import RAISE_IT, is_short, raise_limit
+from lm_eval_so.core.files import RAISE_IT, is_short, own_process
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
 from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem, problems_of
@@ -22,9 +21,6 @@ from lm_eval_so.terminal.lines import visible
 
 _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 4
 """Of Linux: prctl(2), capabilities(7)."""
-_YOUNG = 10_000
-"""New objects at which the garbage collector looks through them. Python's 700 let the imports alone trigger
-full collections, a tenth of a second in all."""
 _MOST_SHOWN = 50
 _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 """User and password of an address in a line of the config."""
@@ -33,8 +29,7 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit with its code; sets limits of the process first: files, memory."""
     signal.signal(signal.SIGTERM, _interrupt)
-    raise_limit()
-    gc.set_threshold(_YOUNG)
+    own_process()
     _act_as_owner(os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # JSON is UTF-8 whatever the terminal's encoding; names of files may be no UTF-8 at all

@@ -35,7 +35,8 @@ class _WorkerActor:
     """A worker in a process of Ray."""
 
     async def begin(self) -> None:
-        """Do nothing: whoever waits for it learns that the process is there."""
+        """Take over the process; whoever waits for it learns that it is there."""
+        Worker.own_process()
 
     async def work(self, name: str, assignment: Assignment, coordinator: Any) -> None:
         """Work until nothing is left."""

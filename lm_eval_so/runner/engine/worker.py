@@ -14,6 +14,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.events import Event, Moved
+from lm_eval_so.core.files import own_process
 from lm_eval_so.core.secrets import clean_exception
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.runner.conversation.open_simulator import open_simulator
@@ -46,6 +47,11 @@ class Worker:
         self._is_tight = False
         self._stop, self._has_claimed = asyncio.Event(), asyncio.Event()
         self._telling: set[asyncio.Future[Any]] = set()
+
+    @staticmethod
+    def own_process() -> None:
+        """Set the limits of a process that has nothing else to do."""
+        own_process()
 
     async def work(self) -> None:
         """Work until nothing is left to claim, or the run ends; errors go to the coordinator."""

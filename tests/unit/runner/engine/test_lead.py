@@ -271,7 +271,7 @@ async def test_lead__the_rate_is_that_of_all_workers_and_a_refusal_stops_all(tmp
 
     def script(seen: Seen) -> Reply:
         is_40th = len(server.requests) == 40
-        busy = Reply(status=429, headers={"retry-after": "1"})
+        busy = Reply(status=429, headers={"retry-after": "2"})
         return busy if is_40th else Reply(text="ok", latency_s=0.01)
 
     with ChatServer(script) as server:
@@ -281,9 +281,9 @@ async def test_lead__the_rate_is_that_of_all_workers_and_a_refusal_stops_all(tmp
     assert info.counts == {"ok": 80}
     assert len(times) == 81
     fullest = max(sum(at <= other < at + 1 for other in times) for at in times)
-    assert fullest <= 50 * 1.05 + 1
+    assert fullest <= 50 * 1.05 + 4  # a busy machine sends late what was due before
     refused_at = times[39]
-    assert not [at for at in times if refused_at + 0.6 < at < refused_at + 1.0]
+    assert not [at for at in times if refused_at + 1.0 < at < refused_at + 1.9]
 
 
 async def test_lead__refused_credentials_end_it_for_all(tmp_path: Path):
@@ -321,7 +321,7 @@ async def test_lead__ctrl_c_keeps_what_came_and_either_engine_goes_on(tmp_path: 
 
 
 async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path: Path):
-    write_dataset(tmp_path, 60)
+    write_dataset(tmp_path, 200)
     with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
         file = write(tmp_path, server.url)
         engine = Here(file, size=20)
@@ -333,8 +333,8 @@ async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path
         asked = len(server.requests)
         assert len(rows(tmp_path / "run")) == asked
         assert not (tmp_path / "run" / "leader.json").exists()
-        assert (await ask(file, None)).counts == {"ok": 60}
-    assert len(server.requests) == 60
+        assert (await ask(file, None)).counts == {"ok": 200}
+    assert len(server.requests) == 200
 
 
 async def test_lead__a_leader_that_is_cut_off_leaves_parts_which_either_engine_takes_up(

@@ -114,10 +114,10 @@ def _parts(function: FunctionType) -> tuple[str, dict[str, str]]:
 
 
 def _examples() -> Iterator[str]:
-    """Yield the lines of the examples of all functions."""
+    """Yield the lines of the examples of all functions that have one."""
     for name in FUNCTIONS:
         _, parts = _parts(getattr(lm_eval_so, name))
-        lines = re.findall(r"^    >>> (.*)$", parts["Example"], re.MULTILINE)
+        lines = re.findall(r"^    >>> (.*)$", parts.get("Example", ""), re.MULTILINE)
         yield from (line for line in lines if not line.startswith("import "))
 
 

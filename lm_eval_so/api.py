@@ -286,7 +286,10 @@ def calibrate(
 ) -> "dict[str, Calibration]":
     """Measure how far judges agree with people, and write the calibration of each metric.
 
-    ``so.calibrate("labels.jsonl")["helpful"].kappa`` is the agreement of the metric `helpful`.
+    Example:
+        >>> import lm_eval_so as so
+        >>> found = so.calibrate("labels-questions.jsonl", config="lm-eval-so.yaml")
+        >>> found["helpful"].kappa, found["helpful"].j
 
     Args:
         labels: File with labels by people, as `evaluate --export-labels` begins it.

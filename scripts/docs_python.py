@@ -114,10 +114,12 @@ def _parts(function: FunctionType) -> tuple[str, dict[str, str]]:
 
 
 def _examples() -> Iterator[str]:
-    """Yield the lines of the examples of all functions that have one."""
+    """Yield the lines of the examples that run in the quickstart; people's labels are not there."""
     for name in FUNCTIONS:
+        if name == "calibrate":
+            continue
         _, parts = _parts(getattr(lm_eval_so, name))
-        lines = re.findall(r"^    >>> (.*)$", parts.get("Example", ""), re.MULTILINE)
+        lines = re.findall(r"^    >>> (.*)$", parts["Example"], re.MULTILINE)
         yield from (line for line in lines if not line.startswith("import "))
 
 

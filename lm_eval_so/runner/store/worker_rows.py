@@ -41,7 +41,7 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
         return
     await _until_quiet(folder)
     before = recorder.tally.rows
-    add_parts(recorder, sorted(folder.iterdir()), keep_errors=keep_errors)
+    add_parts(recorder, sorted(part.name for part in folder.iterdir()), keep_errors=keep_errors)
     if found := recorder.tally.rows - before:
         recorder.notice(f"{counted(found, 'row')} of workers that have ended are taken up")
     with suppress(OSError):
@@ -49,45 +49,46 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
 
 
 def open_part(
-    folder: Path, head: RunInfo, keys: Iterable[int], *, asker: LiveAsker, resources: Resources
+    folder: Path, name: str, head: RunInfo, *, asker: LiveAsker, resources: Resources
 ) -> Recorder:
     """Open a new part, and return its recorder; its `run_dir` must be closed.
 
     Args:
-        folder: Folder of the part.
+        folder: Folder of the run.
+        name: Name of the part.
         head: Head of the run.
-        keys: Keys of the rows that may come.
         asker: Asks the chatbot.
         resources: Environment, listener and budget.
 
     Raises:
         InputError: If the folder cannot be written to.
     """
-    done = Done.none_of(keys)
-    return Recorder(RunDir.open(folder), head, done, asker=asker, resources=resources)
+    done = Done.none_of(())  # of a part nobody asks what is there
+    return Recorder(
+        RunDir.open(folder / PARTS_FOLDER / name), head, done, asker=asker, resources=resources
+    )
 
 
-def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = True) -> None:
+def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = True) -> None:
     """Add the rows of parts that the run lacks, and delete the parts.
 
     Args:
         recorder: Recorder of the run.
-        parts: Folders of the parts.
+        names: Names of the parts.
         keep_errors: Whether rows that failed are added, too.
 
     Raises:
         InputError: If a part cannot be read, or the log not be written.
         ResultsChanged: If another program changed the log.
     """
-    done = []
+    parts = [recorder.run_dir.path / PARTS_FOLDER / name for name in names]
     for part in parts:
         for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
             if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
                 recorder.take(key, row)
         _take_notes(recorder, part)
-        done.append(part)
     recorder.run_dir.log.sync()
-    for part in done:
+    for part in parts:
         try:
             shutil.rmtree(part)
         except FileNotFoundError:

@@ -41,12 +41,11 @@ def test_shares__are_equal_soon_after_one_joins_and_whole_after_one_left():
     st.integers(1, 200),
     st.lists(st.integers(1, 9), min_size=1, max_size=80),
     st.integers(1, 5),
-    st.booleans(),
     st.randoms(use_true_random=False),
 )
-def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted, random):
-    """Workers that reserve, spend up to what they reserved, give back when asked, and get lost."""
-    slices = Slices(Decimal(total), is_counted=is_counted)
+def test_slices__end_and_never_pass_the_budget(total, needs, workers, random):
+    """Workers that reserve, spend up to what they reserved, give back what is free, and get lost."""
+    slices = Slices(Decimal(total))
     free = {name: Decimal(0) for name in range(workers)}
     spent, refused = Decimal(0), 0
     for need in needs:
@@ -63,10 +62,9 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted
                 refused += 1
                 break
             free[name] += given_
-            if slices.is_tight:
-                for other in free.keys() - {name}:
-                    slices.settle(str(other), Decimal(0), free[other])
-                    free[other] = Decimal(0)
+            for other in free.keys() - {name}:
+                slices.settle(str(other), Decimal(0), free[other])
+                free[other] = Decimal(0)
         else:
             raise AssertionError("nobody gives back, and nobody is refused")
         if free[name] >= need:

@@ -204,12 +204,15 @@ class SharedBudget(Budget):
             self._spent[MONEY] += usd
 
     def account(self) -> dict[Limit, tuple[Decimal, Decimal]]:
-        """Return what was spent since the last call, and what is given back: all that is free.
+        """Return what was spent since the last call, and what is given back.
 
-        So nobody keeps what another needs; whoever goes on asking gets a new slice.
+        That is all that is free, whenever nothing is under way: so workers that wait for each
+        other's slices get them.
         """
-        accounts = {name: (self._spent[name], free) for name, free in self._free.items()}
-        self._spent, self._free = (dict.fromkeys(accounts, Decimal(0)) for _ in range(2))
+        back = dict.fromkeys(self._free, Decimal(0)) if self._under_way else self._free
+        accounts = {name: (spent, back[name]) for name, spent in self._spent.items()}
+        self._free = {name: free - back[name] for name, free in self._free.items()}
+        self._spent = dict.fromkeys(self._spent, Decimal(0))
         return accounts
 
     async def _get(self, name: Limit, need: Decimal) -> None:

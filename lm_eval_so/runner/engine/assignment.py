@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,9 +56,7 @@ class Assignment:
     """Whether the run has answers, so that the endpoint is known to be there."""
 
 
-async def open_config(
-    assignment: Assignment, environ: Mapping[str, str]
-) -> tuple[Config, Redactor]:
+async def open_config(assignment: Assignment) -> tuple[Config, Redactor]:
     """Read the config on this machine, run its plugins, and look whether the folder is shared.
 
     Raises:
@@ -74,7 +72,7 @@ async def open_config(
     if assignment.cwd.is_dir():  # what the config names may be relative to it
         os.chdir(assignment.cwd)
         sys.path.insert(0, str(assignment.cwd))
-    origin = assignment.origin
+    origin, environ = assignment.origin, dict(os.environ)
     read = read_config(origin.config, overrides=origin.overrides, environ=environ)
     config = require_valid(read)
     plugins = [*config.plugin_files(), *((file, None) for file in origin.plugins)]

@@ -189,19 +189,17 @@ class Lead:
         """Take what a lost worker wrote, and open the rest of its chunks again."""
         add_parts(self._recorder, [claim.part for claim in claims])
         again = [chunk for claim in claims for chunk in self._suspects(claim)]
-        if claims:
-            await self._crew.call("settled", len(claims), again)
+        await self._crew.call("settled", len(claims), again)
 
     def _suspects(self, chunk: Chunk) -> Iterator[Chunk]:
         """Yield what is left of a chunk; the second time in halves, and one row as an error."""
         keys = self._lacking(chunk.keys)
-        if not chunk.is_suspect and keys:
-            yield replace(chunk, keys=keys, is_suspect=True)
-        elif len(keys) == 1:
+        if chunk.is_suspect and len(keys) == 1:
             self._give_up(replace(chunk, keys=keys))
-        elif keys:
-            half = len(keys) // 2
-            yield from (replace(chunk, keys=part) for part in (keys[:half], keys[half:]))
+            return
+        half = len(keys) // 2 if chunk.is_suspect else 0
+        for some in filter(None, (keys[:half], keys[half:])):
+            yield replace(chunk, keys=some, is_suspect=True)
 
     def _give_up(self, chunk: Chunk) -> None:
         plan = self._new.plan

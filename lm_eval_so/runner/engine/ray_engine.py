@@ -25,7 +25,6 @@ from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.sign_of_life import take_over
 
-LOCAL = "local"
 _CHUNK, _CHUNKS_A_WORKER = 5_000, 8
 _CONNECTED_S = 5.0
 
@@ -43,8 +42,7 @@ class _RayCrew:
     """The workers and their coordinator on a cluster."""
 
     def start(self, *arguments: Any) -> None:
-        here = ray.get_runtime_context().get_node_id()
-        place = NodeAffinitySchedulingStrategy(node_id=here, soft=False)
+        place = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         kind = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=place)(Coordinator)
         self._coordinator: Any = kind.remote(*arguments)
 
@@ -70,7 +68,7 @@ class RayEngine:
     """Asks a run by workers of a Ray cluster."""
 
     origin: Origin
-    address: str = LOCAL
+    address: str = "local"
     """Address of the cluster; "auto": the one of this machine; "local": a new one on it."""
     workers: int | None = None
     """Number of workers; default: the processors of the cluster."""
@@ -123,10 +121,9 @@ class RayEngine:
     async def _cluster(self) -> AsyncIterator[int]:
         """Join the cluster, or start one on this machine; yield the number of its processors."""
         own: dict[str, Any] = {"address": self.address, "log_to_driver": False}
-        if self.address == LOCAL:
+        if self.address == "local":
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here sends telemetry
-            processors = self.workers or os.cpu_count() or 1
-            own |= {"num_cpus": processors, "include_dashboard": False}
+            own |= {"num_cpus": self.workers or os.cpu_count() or 1, "include_dashboard": False}
         try:
             if ":" in self.address:  # Ray itself would try for more than a minute
                 async with asyncio.timeout(_CONNECTED_S):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -45,14 +45,10 @@ class Worker:
 
     async def work(self) -> None:
         """Work until nothing is left to claim, or the run ends; errors go to the coordinator."""
-        renewing, environ, redactor = (
-            asyncio.create_task(self._renew()),
-            dict(os.environ),
-            Redactor(),
-        )
+        renewing, redactor = asyncio.create_task(self._renew()), Redactor()
         try:
-            config, redactor = await open_config(self._assignment, environ)
-            await self._ask_all(config, environ, redactor)
+            config, redactor = await open_config(self._assignment)
+            await self._ask_all(config, redactor)
         except LMEvalError as error:
             clean_exception(error, redactor)
             await self._call("failed", here(error), self._budget.spent)
@@ -61,9 +57,7 @@ class Worker:
             await asyncio.gather(renewing, return_exceptions=True)
             await self._lease()
 
-    async def _ask_all(
-        self, config: Config, environ: Mapping[str, str], redactor: Redactor
-    ) -> None:
+    async def _ask_all(self, config: Config, redactor: Redactor) -> None:
         def refuse(seconds: float) -> None:
             wait_s = min(seconds, config.run.max_retry_after_s)
             self._allowance.pause(wait_s, now=time.monotonic())
@@ -71,7 +65,7 @@ class Worker:
             self._has_news.set()
 
         resources = Resources(
-            environ=environ,
+            environ=dict(os.environ),
             listener=self._listen,
             stop=self._stop,
             redactor=redactor,
@@ -114,16 +108,14 @@ class Worker:
         while True:
             try:
                 async with asyncio.timeout(_PATIENCE_S):
-                    is_over = await self._lease()
+                    await self._lease()
             except Exception:  # noqa: BLE001 - whatever the transport raises: nobody leads any more
-                is_over = True
-            if is_over:
                 self._stop.set()
             await wait_for(LEASE_S / 2, self._has_news)
             self._has_news.clear()
 
-    async def _lease(self) -> bool:
-        """Report, take the next lease, and return whether the run is over."""
+    async def _lease(self) -> None:
+        """Report, and take the next lease."""
         asked_at = time.monotonic()
         report = Report(
             progress=dict(self._progress),
@@ -134,4 +126,5 @@ class Worker:
         self._events, self._pause_s = [], 0.0
         lease: Lease = await self._call("lease", report)
         self._allowance.take(lease.share, pause_s=lease.pause_s, asked_at=asked_at)
-        return lease.is_over
+        if lease.is_over:
+            self._stop.set()

@@ -225,6 +225,32 @@ async def test_lead__workers_that_all_die_end_the_run(tmp_path: Path):
     assert not (tmp_path / "run" / "leader.json").exists()
 
 
+async def test_lead__time_is_up_for_all_and_nothing_is_lost(tmp_path: Path):
+    write_dataset(tmp_path, 500)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
+        file = write(tmp_path, server.url, max_time_s=0.6)
+        with pytest.raises(BudgetSpent, match=r"stopped at 0\.6 s"):
+            await ask(file, Here(file, size=50))
+    assert 0 < len(server.requests) == len(rows(tmp_path / "run")) < 500
+    stopped = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["stopped"]
+    assert stopped["by"] == "max_time_s"
+
+
+async def test_lead__rows_that_do_not_come_end_the_run(tmp_path: Path):
+    class Elsewhere(Here):
+        async def call(self, method: str, *arguments: Any) -> Any:
+            if method == "finished":
+                shutil.rmtree(tmp_path / "run" / "parts" / arguments[1])
+            return await super().call(method, *arguments)
+
+    write_dataset(tmp_path, 100)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.05)) as server:
+        engine = Elsewhere(write(tmp_path, server.url))
+        with pytest.raises(CannotMeasure, match="rows of workers do not come to"):
+            await ask(engine.config, engine)
+    assert len(server.requests) < 100
+
+
 @pytest.mark.parametrize(
     ("limits", "most", "by"),
     [({"max_requests": 40}, 40, "max_requests"), ({"max_cost_usd": 0.08}, 40, "max_cost_usd")],

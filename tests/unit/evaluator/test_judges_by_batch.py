@@ -362,7 +362,7 @@ async def test_evaluate__batch_that_is_gone_names_the_log_that_waits_for_it(tmp_
         rmtree(log)
         server.before = lambda *_: None
         assert (await go(config)).metrics["helpful"].rows == N
-        assert sizes(server) == [N - 1, N - 1]
+        assert sizes(server) == [N - 1, N - 2]  # and one asked at once by each
 
 
 async def test_evaluate__without_a_cache_that_works_nothing_is_handed_over(tmp_path: Path):

@@ -333,8 +333,8 @@ description: "What a run of a million to a hundred million samples takes: files,
 Nobody has run a hundred million samples with this program. This page computes what they would take, from measurements of smaller
 runs; `scripts/docs_scale_costs.py` makes it of [the results of the benchmarks](../benchmarks/RESULTS.md#workers-on-ray).
 
-- **Measured** on {when}. The server under test shares those cores, so more
-  workers make nothing faster there; the cluster is on that one machine. Up to 4 workers, up to 100,000 rows with Ray and a million without, answers
+- **Measured** on {when}. The server under test shares those cores, so what
+  more workers gain there says little; the cluster is on that one machine. Up to 4 workers, up to 100,000 rows with Ray and a million without, answers
   of about 40 characters.
 - **Computed**: all that stands below for more rows, more cores or more workers. It assumes that what was measured grows in
   proportion, and is no promise.

@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
-from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import DatasetError, LMEvalError, UsageError
 from lm_eval_so.runner.conversation.open_simulator import open_simulator
 from lm_eval_so.runner.engine.assignment import Assignment
@@ -18,8 +16,8 @@ from lm_eval_so.runner.plan.jobs import plan_rows, request_settings
 from lm_eval_so.runner.store.fingerprint import unlike_here
 from lm_eval_so.runner.store.worker_rows import open_part
 
-AskChunk = Callable[[Chunk, Listener], Awaitable[LMEvalError | None]]
-"""Asks the rows of a claim, and returns the error that ended it early, if any."""
+AskChunk = Callable[[Chunk, Resources], Awaitable[LMEvalError | None]]
+"""Asks the rows of a claim, with a listener for it, and returns the error that ended it early, if any."""
 
 
 @asynccontextmanager
@@ -53,7 +51,7 @@ async def open_chunks(
             asker.proof.goes_on(head.planned)
         settings = request_settings(config, asker.backend)
 
-        async def ask(chunk: Chunk, listener: Listener) -> LMEvalError | None:
+        async def ask(chunk: Chunk, own: Resources) -> LMEvalError | None:
             samples = tuple(dataset.some(chunk.at, chunk.samples))
             plan = plan_rows(samples, settings, skips=asker.backend.skips)
             wanted, there = set(chunk.keys), set(plan.keys)
@@ -61,7 +59,6 @@ async def open_chunks(
                 what = f"{dataset.file} is not the dataset that the run began with"
                 hint = "let all machines see the same file, and leave it as it is"
                 raise DatasetError(what, hint=hint)
-            own = replace(resources, listener=listener)
             part = open_part(assignment.folder, chunk.part, head, asker=asker, resources=own)
             with closing(part.run_dir):
                 executor = LiveExecutor(part, simulator, limits=config.run)

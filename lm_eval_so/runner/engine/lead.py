@@ -52,7 +52,7 @@ class Lead:
         new: Head and rows of the run.
         dataset: Samples of the rows.
         run: Limits of the run.
-        crew: Those who ask.
+        crew: Workers and coordinator.
     """
 
     def __init__(

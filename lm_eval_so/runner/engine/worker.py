@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -74,19 +75,20 @@ class Worker:
             budget=self._budget,
         )
         async with open_chunks(self._assignment, config, resources) as ask:
-            lanes = (self._ask_some(ask) for _ in range(AT_ONCE))
+            lanes = (self._ask_some(ask, resources) for _ in range(AT_ONCE))
             for ended in await asyncio.gather(*lanes, return_exceptions=True):
                 if ended is not None:
                     raise ended
 
-    async def _ask_some(self, ask: AskChunk) -> None:
+    async def _ask_some(self, ask: AskChunk, resources: Resources) -> None:
         while (claim := await self._call("claim")) != "end":
             if not isinstance(claim, Chunk):
                 await wait_for(_WAIT_S, self._stop)
                 continue
             self._has_news.set()
+            own = replace(resources, listener=partial(self._listen, part=claim.part))
             try:
-                failure = await ask(claim, partial(self._listen, part=claim.part))
+                failure = await ask(claim, own)
             except LMEvalError as error:
                 failure = error
             self._progress.pop(claim.part, None)

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.columns.column import Coded
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import (
@@ -212,7 +213,7 @@ def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
     A key with very many values keeps only the most frequent ones, as in the figures.
     """
     samples = sheet.samples
-    found = {"length": [_length_label(length) for length in samples.lengths]}
+    found: dict[str, Sequence[str]] = {"length": Coded(map(_length_label, samples.lengths))}
     for key in by:
         found[_name_of(key)] = metadata_labels(samples.metadata[key])
     return {name: _labels(sheet, labels) for name, labels in found.items()}
@@ -286,10 +287,9 @@ def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
     rows = _rows_by_label(sheet, labels)
     places = {label: place for place, label in enumerate(keep_largest(rows))}
     other = places.get(OTHER_VALUES, 0)
-    of_samples = [places.get(label, other) for label in labels]
-    of_rows = (of_samples[sample] for sample in sheet.sample_of)
-    return Labels(
-        values=tuple(places), places=array("I", of_rows) if sheet.in_file else tuple(of_rows)
+    of_rows = (places.get(labels[sample], other) for sample in sheet.sample_of)
+    return Labels(  # few labels are kept, so that a byte names one
+        values=tuple(places), places=array("B", of_rows) if sheet.in_file else tuple(of_rows)
     )
 
 
@@ -333,9 +333,8 @@ def _groups(sheet: Sheet, by: Sequence[str]) -> "Iterator[tuple[str, dict[str, a
             for tag in labels_of[codes[sample]]
         ),
     )
-    yield "language", _rows_by_label(sheet, [name or NO_VALUE for name in samples.languages])
-    lengths = [_length_label(length) for length in samples.lengths]
-    yield "length", _rows_by_label(sheet, lengths)
+    yield "language", _rows_by_label(sheet, Coded(name or NO_VALUE for name in samples.languages))
+    yield "length", _rows_by_label(sheet, Coded(map(_length_label, samples.lengths)))
     yield "status", _collect((status, row) for row, status in enumerate(sheet.statuses))
     for key in by:
         yield _name_of(key), _rows_by_label(sheet, metadata_labels(samples.metadata[key]))

@@ -82,9 +82,8 @@ class _Work:
         rows, gathered = self._gathered.rows, self._gathered
         await drain(self._entered(rows), self._score, workers=self._workers)
         await self._flow.flush()
-        del (
-            self._flow
-        )  # it knows this object, and a cycle would keep all scores until the garbage is collected
+        # it knows this object: such a cycle would keep all scores until the garbage is collected
+        del self._flow
         try:
             if self._late_ids:
                 await self._late.score(rows.related(), gathered.sheet, self._done_late)

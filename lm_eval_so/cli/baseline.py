@@ -99,4 +99,4 @@ def update(
         redactor = session.redactor
         lines = update_lines(done, session.config.language)
         sys.stderr.writelines(f"{visible(redactor.redact(each))}\n" for each in lines)
-    line.emit(paths=[done.path], result=update_values(done))
+    line.emit(paths=done.paths, result=update_values(done))

@@ -40,10 +40,16 @@ def read_comparison(file: Path) -> Comparison:
     return loads(read_text(file), Comparison, where=Where(file=str(file)))
 
 
-def write_report(file: Path, report: EvaluationReport, redactor: Redactor) -> None:
-    """Write a report.json under any name, and its rows beside it if they stand in a file."""
+def write_report(file: Path, report: EvaluationReport, redactor: Redactor) -> tuple[Path, ...]:
+    """Write a report.json under any name, and its rows beside it if they stand in a file.
+
+    Returns:
+        The paths: the report, then its rows.
+    """
     report = write_beside(report, file, cleaner(redactor))
     write_atomic(file, json_pieces(report, redactor))
+    rows = report.samples.file
+    return (file,) if rows is None else (file, file.with_name(rows.name))
 
 
 def report_values(report: EvaluationReport, folder: Path) -> dict[str, Any]:

@@ -5,7 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from lm_eval_so.core.asking.batch.batch_log import going
-from lm_eval_so.core.asking.batch.collected import Collected, ask_nobody, open_collected
+from lm_eval_so.core.asking.batch.collected import (
+    Collected,
+    ask_nobody,
+    naming_log,
+    open_collected,
+)
 from lm_eval_so.core.asking.batch.service import BatchSettings, cancel
 from lm_eval_so.core.asking.open import build_asked, key_maker, open_asker
 from lm_eval_so.core.asking.resources import Resources
@@ -168,10 +173,12 @@ async def cancel_judges(config: Config, resources: Resources) -> list[BatchState
 
     states: dict[str, BatchState] = {}
     for section in _sections(config):
-        ids = [i for i in going(_log_folder(section, config, resources)) if i not in states]
+        folder = _log_folder(section, config, resources)
+        ids = [i for i in going(folder) if i not in states]
         if ids:
             async with open_asker(section, config=config, resources=resources) as asker:
-                told = await cancel(asker.backend.batches(), ids, tell)
+                with naming_log(folder):
+                    told = await cancel(asker.backend.batches(), ids, tell)
                 states |= {state.id: state for state in told}
     if not states:
         hint = "a judge is asked by batch if its metric says judge: {executor: batch}"

@@ -56,11 +56,11 @@ def update_values(update: Update) -> dict[str, Any]:
 
 
 def git_commands(update: Update) -> Iterator[str]:
-    """Yield the commands that commit the file and nothing else; a person runs them."""
-    path = str(update.path)
+    """Yield the commands that commit what was written and nothing else; a person runs them."""
+    paths = [str(path) for path in update.paths]
     message = f"baseline: {update.acceptance.reason}"
-    yield shlex.join(["git", "add", "--", path])
-    yield shlex.join(["git", "commit", "-m", message, "--", path])
+    yield shlex.join(["git", "add", "--", *paths])
+    yield shlex.join(["git", "commit", "-m", message, "--", *paths])
 
 
 def _place(report: EvaluationReport) -> str:

@@ -44,8 +44,8 @@ _UNPROVEN = frozenset({Verdict.INCONCLUSIVE, Verdict.INCOMPARABLE})
 class Update:
     """Result of an update."""
 
-    path: Path
-    """The file that was written."""
+    paths: tuple[Path, ...]
+    """The files that were written: the baseline, and its rows if they stand in a file."""
     acceptance: Acceptance
     """Last acceptance of the file."""
     overridden: tuple[Refusal, ...]
@@ -54,7 +54,12 @@ class Update:
     changes: tuple[MetricChange, ...]
     """Per metric; empty if there was no baseline."""
     is_in_git: bool
-    """Whether the file lies in a checkout."""
+    """Whether the files lie in a checkout."""
+
+    @property
+    def path(self) -> Path:
+        """The baseline."""
+        return self.paths[0]
 
 
 async def ask_and_update(
@@ -115,9 +120,8 @@ def update_baseline(
         forced=tuple(dict.fromkeys(each.code.value for each in found)),
     )
     made = accept(report, previous, acceptance)
-    write_report(path, made, resources.redactor)
     return Update(
-        path=path,
+        paths=write_report(path, made, resources.redactor),
         acceptance=made.accepted[-1],
         overridden=tuple(found),
         previous=previous,

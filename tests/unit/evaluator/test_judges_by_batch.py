@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -341,6 +342,27 @@ async def test_evaluate__refused_key_and_failed_batch_end_it(tmp_path: Path):
         server.problems = []
         assert (await go(config)).metrics["helpful"].rows == N
         assert sizes(server) == [N - 1, N - 2]  # the second process asked one at once, too
+
+
+async def test_evaluate__batch_that_is_gone_names_the_log_that_waits_for_it(tmp_path: Path):
+    prepare(tmp_path)
+    with BatchServer(judge) as server:
+        server.direct = judge
+        config = a_config(tmp_path, [helpful(server)])
+        gone = "/files/output-batch_0"
+        server.before = lambda _, path: 404 if gone in path else None
+        for work in (go(config), go(config), cancel_judges(config, patient())):
+            with pytest.raises(BackendError, match="knows no such file or batch") as told:
+                await work
+            log = logs(tmp_path)[0].parent
+            assert (told.value.hint or "").endswith(
+                f"if the batch is gone for good, remove {log}, its log"
+            )
+            gone = "/batches/batch_0"
+        rmtree(log)
+        server.before = lambda *_: None
+        assert (await go(config)).metrics["helpful"].rows == N
+        assert sizes(server) == [N - 1, N - 2]  # and one asked at once by each
 
 
 async def test_evaluate__without_a_cache_that_works_nothing_is_handed_over(tmp_path: Path):

@@ -7,8 +7,8 @@ memory, and after a killed process the cache and the log of batches tell where i
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.words import counted
-from lm_eval_so.errors import CannotMeasure
+from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind
 
 _KEY_LENGTH = 64
 """Digits of a key of the cache, by which a request is called: an answer needs no more to be kept."""
@@ -55,6 +55,7 @@ class Collected:
         """Requests of this round that came back from their batch without an answer."""
         self._collects = True
         self._resources = resources
+        self._folder = folder
         self._files = BatchFiles(folder, id_length=_KEY_LENGTH)
         self._chunks = Chunks(asker, batches, self._files, resources, settings)
         self._open: tuple[ExitStack, InputFile] | None = None
@@ -87,7 +88,8 @@ class Collected:
         """
         self.left, self._collects = 0, collects
         self._chunks.reserve.is_short = False
-        await self._resume()
+        with naming_log(self._folder):
+            await self._resume()
 
     async def ask(self, request: ChatRequest) -> Answer:
         """Return the answer that is known, else collect the request and return a stand-in.
@@ -166,13 +168,14 @@ class Collected:
             BudgetSpent: If the time is up.
         """
         read = 0
-        async for position, state in self._chunks.each_over():
-            if state.status == "failed":
-                self._files.change(position, is_void=True)
-                names = {n: f"line {n} of batch {state.id}" for n, _ in state.problems if n}
-                raise self._chunks.refused(state, names)
-            await self._read(position, state)
-            read += 1
+        with naming_log(self._folder):
+            async for position, state in self._chunks.each_over():
+                if state.status == "failed":
+                    self._files.change(position, is_void=True)
+                    names = {n: f"line {n} of batch {state.id}" for n, _ in state.problems if n}
+                    raise self._chunks.refused(state, names)
+                await self._read(position, state)
+                read += 1
         return read
 
     def tell_that_they_go_on(self, stop: str) -> None:
@@ -268,6 +271,29 @@ async def open_collected(
                 collected.close()
         finally:
             await batches.close()
+
+
+@contextmanager
+def naming_log(folder: Path) -> Iterator[None]:
+    """Tell whoever is told that a batch is not there which log still waits for it.
+
+    Args:
+        folder: Folder of the log.
+
+    Raises:
+        BackendError: If a service does not know a batch, or a file of it.
+    """
+    try:
+        yield
+    except BackendError as error:
+        if error.kind is not ErrorKind.NOT_FOUND:
+            raise
+        hint = (
+            f"is the key that of the batch? if the batch is gone for good, remove {folder}, its log"
+        )
+        raise BackendError(
+            error.kind, error.message, retryable=False, http_status=error.http_status, hint=hint
+        ) from None
 
 
 async def ask_nobody(request: object) -> Answer:

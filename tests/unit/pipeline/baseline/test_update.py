@@ -1,12 +1,14 @@
 """`baseline show` and `baseline update` in a real checkout."""
 
 import json
+import shlex
 import subprocess
 from dataclasses import replace
 
 import pytest
 from comparing import judge
 from factories import make_report
+from rows_apart import apart
 
 from lm_eval_so.comparator.baseline.find import find_baseline
 from lm_eval_so.comparator.baseline.promote import accept
@@ -222,11 +224,22 @@ def test_update__leaves_no_half_file_where_it_cannot_write(checkout) -> None:
     assert not [f for f in checkout.iterdir() if f.name.startswith(".taken")]
 
 
+def test_update__commits_the_rows_that_stand_in_a_file(checkout) -> None:
+    (checkout / "reports").mkdir()
+    apart(NEW, checkout / "reports")
+    done, _ = update(checkout, None, forced=True)
+    rows = done.path.with_name("support-qa.samples.jsonl")
+    assert done.paths == (done.path, rows)
+    for command in update_values(done)["commands"]:
+        assert command.endswith(f"-- {shlex.join(map(str, done.paths))}")
+    assert "support-qa.samples.jsonl" in lines(update_lines(done, Language.EN))
+
+
 @pytest.mark.parametrize("language", Language)
 def test_update__as_told(checkout, golden, language) -> None:
     gate = {"metrics": {"exact_match": {"min": 0.99}}}
     done, _ = update(checkout, reason="it's `shorter` now; rm -rf /", forced=True, gate=gate)
-    told = replace(done, path=done.path.relative_to(checkout))
+    told = replace(done, paths=(done.path.relative_to(checkout),))
     golden(f"baseline/update.{language}.txt", lines(update_lines(told, language)))
     assert json.loads(json.dumps(update_values(told)))["commands"][1] == (
         "git commit -m 'baseline: it'\"'\"'s `shorter` now; rm -rf /' -- '기준/support-qa.json'"

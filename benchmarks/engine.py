@@ -1,6 +1,6 @@
 """How a run by workers on Ray compares with one process, on this machine.
 
-    python benchmarks/engine.py                              all parts, as Markdown on stdout (about 8 minutes)
+    python benchmarks/engine.py                              all parts, as Markdown on stdout (about 11 minutes)
     python benchmarks/engine.py --part overhead --workers 2 --rounds 1 --scale 0.1
     python benchmarks/engine.py --write                      … and into RESULTS.md and docs/scale-costs.md
 

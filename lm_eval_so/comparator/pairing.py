@@ -186,6 +186,7 @@ def read_side(columns: Columns, other: Side | None = None) -> Side:
     """
     ids = columns.ids
     if other and ids == other.columns.ids and _same(columns.repeats, other.columns.repeats):
+        _ = columns.revs == other.columns.revs  # keys of equal ones are kept once from here on
         return replace(other, columns=columns)
     found, duplicate = rows_by_id(columns)
     return Side(columns=columns, rows_by_id=found, duplicate=duplicate)

@@ -64,6 +64,7 @@ def parse_report(
 ) -> EvaluationReport:
     """Make a report of a text; arguments as of `report_of`, errors as of `read_report`."""
     values = parse_json(data, where=Where(file=shown_as))
+    del data  # very many failed ids make it large
     return report_of(values, shown_as=shown_as, find_rows=find_rows)
 
 

@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from operator import eq
 from typing import Any, BinaryIO, Generic, TypeVar, overload
 from weakref import finalize
@@ -174,17 +174,19 @@ class Changed(Column[T], Generic[S, T]):
 
 
 class Coded(Column[H]):
-    """A column of few different values: a byte a row, four bytes if there are more than 256."""
+    """A column of few different values: nothing for one, a byte a row, four bytes if there are more than 256."""
 
     def __init__(self, values: Iterable[H] = ()) -> None:
         self._values: list[H] = []
         self._codes: dict[H, int] = {}
         self._rows = array("B")
+        """Place of each row's value; empty while all have the same."""
+        self._n = 0
         for value in values:
             self.append(value)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._n
 
     @property
     def values(self) -> Sequence[H]:
@@ -192,25 +194,31 @@ class Coded(Column[H]):
         return self._values
 
     @property
-    def codes(self) -> "array[int]":
+    def codes(self) -> Sequence[int]:
         """Place of each row's value among `values`."""
-        return self._rows
+        return self._rows or bytes(self._n)
 
     def append(self, value: H) -> None:
         """Add a row."""
         code = self._codes.setdefault(value, len(self._values))
         if code == len(self._values):
             self._values.append(value)
-            if code == _BUCKETS:
+            if code == 1:
+                self._rows = array("B", bytes(self._n))
+            elif code == _BUCKETS:
                 self._rows = array("I", self._rows)
-        self._rows.append(code)
+        if len(self._values) > 1:
+            self._rows.append(code)
+        self._n += 1
 
     def at(self, row: int) -> H:
         """Return an entry."""
-        return self._values[self._rows[row]]
+        return self._values[self._rows[row] if self._rows else 0]
 
     def __iter__(self) -> Iterator[H]:
-        return map(self._values.__getitem__, self._rows)
+        if self._rows or not self._n:
+            return map(self._values.__getitem__, self._rows)
+        return repeat(self._values[0], self._n)
 
 
 class Numbers(Sequence[float | None]):
@@ -259,8 +267,10 @@ class Numbers(Sequence[float | None]):
 
     def compact(self) -> "Numbers | array[float]":
         """Return the numbers alone if every row has one, else this column."""
-        whole = self._numbers[: self._n]
-        return self if any(map(math.isnan, whole)) else whole
+        if any(map(math.isnan, islice(self._numbers, self._n))):
+            return self
+        is_full = self._n == len(self._numbers)
+        return self._numbers if is_full else self._numbers[: self._n]
 
     def present(self, rows: Iterable[int]) -> "array[float]":
         """Return the numbers that some rows have."""

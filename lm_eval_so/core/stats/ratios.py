@@ -102,8 +102,9 @@ def ascending(values: Sequence[float]) -> Sequence[float]:
     for value in values:
         parts[bisect_right(bounds, value)].append(value)
     ordered = array("d")
-    for part in parts:
-        ordered.extend(sorted(part))
+    parts.reverse()
+    while parts:  # what is sorted goes, so that no value stands twice
+        ordered.extend(sorted(parts.pop()))
     return ordered
 
 

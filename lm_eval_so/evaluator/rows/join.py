@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Self
 from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.clock import parse_time
+from lm_eval_so.core.columns.column import Coded
 from lm_eval_so.core.columns.index import order_of
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
@@ -53,7 +54,7 @@ class JoinedRow:
 
 
 class RowPlaces:
-    """Index of rows by sample and repeat: 18 bytes a row. First add all, then find.
+    """Index of rows by sample and repeat: 16 bytes a row, and one with several files. First add all, then find.
 
     Keys are numbers of 64 bits: of ten million rows two share one with a chance of 3 in a million,
     so a reader of a row checks that it is the right one.
@@ -62,7 +63,7 @@ class RowPlaces:
     def __init__(self) -> None:
         self._keys = array("Q")
         self._offsets = array("Q")
-        self._files = array("H")
+        self._files: Coded[int] = Coded()
         self.asked = 0
         """Number of answers asked for, by sample and repeat, whatever the content."""
 
@@ -76,7 +77,7 @@ class RowPlaces:
         """Sort the index once all rows are added."""
         order = order_of(self._keys)
         self._offsets = array("Q", map(self._offsets.__getitem__, order))
-        self._files = array("H", map(self._files.__getitem__, order))
+        self._files = Coded(map(self._files.__getitem__, order))
         self._keys = array("Q", map(self._keys.__getitem__, order))
         self.asked = sum(map(ne, self._keys, islice(self._keys, 1, None))) + bool(self._keys)
 

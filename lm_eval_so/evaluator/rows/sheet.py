@@ -136,7 +136,7 @@ class Samples:
         self.groups: Coded[str | None] = Coded()
         self.tags: Coded[tuple[str, ...]] = Coded()
         self.languages: Coded[str | None] = Coded()
-        self.lengths = array("I")
+        self.lengths: Coded[int] = Coded()
         """Graphemes of the input."""
         self.metadata: dict[str, list[JsonValue]] = {key: [] for key in by}
         """Values of the keys in `report.by`."""
@@ -266,7 +266,7 @@ class Sheet:
         self.samples = Samples(by, keeps_texts=keeps != "none", in_file=in_file)
         self.sample_of = array("I")
         """Index of the sample by row; the rows of a sample stand together."""
-        self.repeats = array("I")
+        self.repeats: Coded[int] = Coded()
         self.has_repeats = False
         """Whether a sample has more than one row."""
         self.statuses: Coded[str] = Coded()
@@ -276,8 +276,10 @@ class Sheet:
         self._keeps = keeps
         self.columns = {metric_id: Column() for metric_id in metric_ids}
         self.cached = RowSet()
-        self.costs = Numbers()
-        """Cost of each row that was asked."""
+        self.costs = array("d")
+        """Known costs of the rows that were asked."""
+        self.asked = 0
+        """Number of rows that were asked."""
         self.saved = Numbers()
         """Cost of each answer from the cache, had it been asked."""
         self.simulator_costs = Numbers()
@@ -318,7 +320,9 @@ class Sheet:
             return row
         if is_answer:
             self.answered.add(run)
-        self.costs.append(run.cost_usd)
+        self.asked += 1
+        if run.cost_usd is not None:
+            self.costs.append(run.cost_usd)
         self.usage = add_usage([self.usage, run.usage])
         self.models |= {run.model} if run.model else set()
         if run.simulator is not None:

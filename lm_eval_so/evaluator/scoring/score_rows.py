@@ -82,6 +82,8 @@ class _Work:
         rows, gathered = self._gathered.rows, self._gathered
         await drain(self._entered(rows), self._score, workers=self._workers)
         await self._flow.flush()
+        # it knows this object: such a cycle would keep all scores until the garbage is collected
+        del self._flow
         try:
             if self._late_ids:
                 await self._late.score(rows.related(), gathered.sheet, self._done_late)

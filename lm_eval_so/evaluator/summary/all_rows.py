@@ -8,8 +8,9 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.costs import CostSummary, LatencySummary, add_costs, add_usage
 from lm_eval_so.core.records.report import Columns, JudgeHealth
 from lm_eval_so.core.records.sample import UNWRITTEN
+from lm_eval_so.core.stats.ratios import ascending, percentile
 from lm_eval_so.evaluator.scoring.gather import Gathered
-from lm_eval_so.evaluator.summary.fold import label_columns, percentile
+from lm_eval_so.evaluator.summary.fold import label_columns
 
 T = TypeVar("T")
 
@@ -64,8 +65,8 @@ def costs_of(gathered: Gathered, judges: Mapping[str, JudgeHealth]) -> CostSumma
     judged = [cost for judge in gathered.judges.values() for cost in judge.costs]
     return CostSummary(
         bot_usd=add_costs(sheet.costs),
-        bot_priced=_priced(sheet.costs),
-        bot_rows=len(sheet.costs),
+        bot_priced=len(sheet.costs),
+        bot_rows=sheet.asked,
         bot_saved_usd=add_costs(sheet.saved),
         usage=sheet.usage,
         simulator_usd=add_costs(sheet.simulator_costs),
@@ -85,11 +86,11 @@ def _priced(costs: Sequence[float | None]) -> int:
 
 def latency_of(gathered: Gathered) -> LatencySummary:
     """Return how long answers took that were measured in this run."""
-    values = gathered.sheet.latencies_ms
+    values = ascending(gathered.sheet.latencies_ms)
     return LatencySummary(
         n=len(values),
-        p50_ms=percentile(values, 0.50),
-        p95_ms=percentile(values, 0.95),
-        max_ms=max(values, default=None),
+        p50_ms=percentile(values, 0.50) if values else None,
+        p95_ms=percentile(values, 0.95) if values else None,
+        max_ms=values[-1] if values else None,
         cached=len(gathered.sheet.cached),
     )

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -29,6 +30,7 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.rows.sheet import MISSING, Column, Sheet
 
+T = TypeVar("T")
 _FEWEST_GROUPS = 10
 _OPEN_KINDS = {MetricKind.RATIO, MetricKind.UNBOUNDED}
 _BUILT_IN = frozenset({"tag", "language", "length", "status"})
@@ -212,10 +214,10 @@ def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
     A key with very many values keeps only the most frequent ones, as in the figures.
     """
     samples = sheet.samples
-    found = {"length": [_length_label(length) for length in samples.lengths]}
+    found = {"length": _labels(sheet, samples.lengths, _length_label)}
     for key in by:
-        found[_name_of(key)] = metadata_labels(samples.metadata[key])
-    return {name: _labels(sheet, labels) for name, labels in found.items()}
+        found[_name_of(key)] = _labels(sheet, metadata_labels(samples.metadata[key]), str)
+    return found
 
 
 def metadata_labels(values: Sequence[JsonValue]) -> list[str]:
@@ -282,14 +284,13 @@ def _nothing_scored(sheet: Sheet, config_file: str | None) -> CannotMeasure:
     return CannotMeasure(what, hint="check that the metrics fit the dataset")
 
 
-def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
-    rows = _rows_by_label(sheet, labels)
+def _labels(sheet: Sheet, values: Sequence[T], label: Callable[[T], str]) -> Labels:
+    rows = _rows_by_label(sheet, values, label)
     places = {label: place for place, label in enumerate(keep_largest(rows))}
     other = places.get(OTHER_VALUES, 0)
-    of_samples = [places.get(label, other) for label in labels]
-    of_rows = (of_samples[sample] for sample in sheet.sample_of)
-    return Labels(
-        values=tuple(places), places=array("I", of_rows) if sheet.in_file else tuple(of_rows)
+    of_rows = (places.get(label(values[sample]), other) for sample in sheet.sample_of)
+    return Labels(  # few labels are kept, so that a byte names one
+        values=tuple(places), places=array("B", of_rows) if sheet.in_file else tuple(of_rows)
     )
 
 
@@ -333,16 +334,18 @@ def _groups(sheet: Sheet, by: Sequence[str]) -> "Iterator[tuple[str, dict[str, a
             for tag in labels_of[codes[sample]]
         ),
     )
-    yield "language", _rows_by_label(sheet, [name or NO_VALUE for name in samples.languages])
-    lengths = [_length_label(length) for length in samples.lengths]
-    yield "length", _rows_by_label(sheet, lengths)
+    yield "language", _rows_by_label(sheet, samples.languages, lambda name: name or NO_VALUE)
+    yield "length", _rows_by_label(sheet, samples.lengths, _length_label)
     yield "status", _collect((status, row) for row, status in enumerate(sheet.statuses))
     for key in by:
-        yield _name_of(key), _rows_by_label(sheet, metadata_labels(samples.metadata[key]))
+        yield _name_of(key), _rows_by_label(sheet, metadata_labels(samples.metadata[key]), str)
 
 
-def _rows_by_label(sheet: Sheet, labels: Sequence[str]) -> "dict[str, array[int]]":
-    return _collect((labels[sample], row) for row, sample in enumerate(sheet.sample_of))
+def _rows_by_label(
+    sheet: Sheet, values: Sequence[T], label: Callable[[T], str]
+) -> "dict[str, array[int]]":
+    """Return the rows by the label of their sample's value; a list of labels would take 8 bytes a sample."""
+    return _collect((label(values[sample]), row) for row, sample in enumerate(sheet.sample_of))
 
 
 def _collect(pairs: Iterable[tuple[str, int]]) -> "dict[str, array[int]]":

@@ -19,7 +19,16 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
 from lm_eval_so.runner.store.row_log import RowOffsets
-from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_info, read_rows
+from lm_eval_so.runner.store.run_dir import (
+    LOCK_FILE,
+    NEW_FILE,
+    PARTS_FOLDER,
+    RESULTS_FILE,
+    RUN_FILES,
+    RunDir,
+    read_info,
+    read_rows,
+)
 
 _QUIET_S = 2.0
 """Time without a new row after which nobody writes to a part any more."""
@@ -41,7 +50,7 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
         return
     await _until_quiet(folder)
     before = recorder.tally.rows
-    add_parts(recorder, sorted(part.name for part in folder.iterdir()), keep_errors=keep_errors)
+    add_parts(recorder, [part.name for part in _parts(folder)], keep_errors=keep_errors)
     if found := recorder.tally.rows - before:
         recorder.notice(f"{counted(found, 'row')} of workers that have ended are taken up")
     with suppress(OSError):
@@ -63,10 +72,8 @@ def open_part(
     Raises:
         InputError: If the folder cannot be written to.
     """
-    done = Done.none_of(())  # of a part nobody asks what is there
-    return Recorder(
-        RunDir.open(folder / PARTS_FOLDER / name), head, done, asker=asker, resources=resources
-    )
+    part = RunDir.open(folder / PARTS_FOLDER / name)
+    return Recorder(part, head, Done.none_of(()), asker=asker, resources=resources)
 
 
 def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = True) -> None:
@@ -88,13 +95,7 @@ def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = T
                 recorder.take(key, row)
         _take_notes(recorder, part)
     recorder.run_dir.log.sync()
-    for part in parts:
-        try:
-            shutil.rmtree(part)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise cannot_write(part, error) from None
+    _remove(parts)
 
 
 def add_left_parts(folder: Path) -> int:
@@ -108,7 +109,7 @@ def add_left_parts(folder: Path) -> int:
     Raises:
         InputError: If a file cannot be read or written, or the run is being asked.
     """
-    parts = sorted((folder / PARTS_FOLDER).glob("*/"))
+    parts = _parts(folder / PARTS_FOLDER)
     if not parts or (info := read_info(folder)) is None:
         return 0
     with closing(RunDir.open(folder)) as run_dir:
@@ -128,8 +129,32 @@ def add_left_parts(folder: Path) -> int:
                     if row.status.is_final:
                         there.put(key, at)
         run_dir.log.sync()
-    shutil.rmtree(folder / PARTS_FOLDER)
+    _remove(parts)
+    with suppress(OSError):
+        (folder / PARTS_FOLDER).rmdir()
     return added
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return the parts in a folder: what holds anything but a run's files is somebody else's, and stays.
+
+    A user may have a folder of this name where a run is written.
+    """
+    if not folder.is_dir():
+        return []
+    own = {*RUN_FILES, LOCK_FILE, NEW_FILE} - {PARTS_FOLDER}
+    folders = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
+    return [each for each in folders if {file.name for file in each.iterdir()} <= own]
+
+
+def _remove(parts: Iterable[Path]) -> None:
+    for part in parts:
+        try:
+            shutil.rmtree(part)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise cannot_write(part, error) from None
 
 
 def _take_notes(recorder: Recorder, part: Path) -> None:

@@ -1,5 +1,6 @@
 """`report.samples: file`: the same report, with its rows in a file, and no more texts in memory."""
 
+import gc
 import json
 import subprocess
 from dataclasses import replace
@@ -16,6 +17,7 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.evaluator.rows.sheet import Sheet
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.reports import report_values, write_report
 
@@ -74,6 +76,19 @@ def test_evaluate__rows_in_a_file_change_nothing(run, tmp_path, answers):
     assert to_json(held(read_report(file))) == to_json(inline.samples)
     assert report_values(apart, file.parent) == json.loads(file.read_text())
     assert report_values(inline, file.parent) == to_json(inline)
+
+
+def test_evaluate__its_own_columns_are_gone_before_the_rows_are_written(run, tmp_path):
+    config = a_config(tmp_path, METRICS, report={"samples": "file"})
+    gc.collect()
+    gc.disable()
+    try:
+        report = report_of(config, run)
+        sheets = [each for each in gc.get_objects() if isinstance(each, Sheet)]
+    finally:
+        gc.enable()
+    assert report.samples.file is not None
+    assert sheets == []
 
 
 def test_report_section__rows_of_very_many_stand_in_a_file():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.columns.column import Numbers
+from lm_eval_so.core.columns.column import Coded, Numbers
 from lm_eval_so.evaluator.rows.compact import Flags, RowSet
 
 
@@ -55,3 +55,25 @@ def test_flags__are_zero_where_nothing_was_said() -> None:
     flags = Flags()
     flags[3] = 2
     assert (flags[0], flags[3], flags[9], list(flags)) == (0, 2, 0, [0, 0, 0, 2])
+
+
+@pytest.mark.parametrize("different", [0, 1, 2, 256, 257])
+def test_coded__reads_as_a_list(different: int) -> None:
+    values = [number % different for number in range(2 * different)]
+    column = Coded(values)
+
+    assert [*column] == [column[row] for row in range(len(values))] == values
+    assert [column.values[code] for code in column.codes] == values
+    assert len(column) == len(values)
+    with pytest.raises(IndexError):
+        column[len(values)]
+
+
+def test_coded__the_second_value_comes_late() -> None:
+    column = Coded(["ok"] * 3)
+    assert column[-1] == "ok"
+    column.append("error")
+    column.append("ok")
+
+    assert [*column] == ["ok", "ok", "ok", "error", "ok"]
+    assert [*column.codes] == [0, 0, 0, 1, 0]

@@ -14,8 +14,10 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from array import array
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from processes import COORDINATOR, watch
 from speed import section
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.asking.shared_limits import Limit
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
@@ -38,13 +41,12 @@ from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run as ask
 from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
-from lm_eval_so.runner.store.sign_of_life import Leader
 
 WORKERS, AT_ONCE, LATENCY_MS, CHUNK = 4, 100, 200, 100
 LIMITS = {"max_requests": 100_000, "max_requests_per_s": 10_000}
 CALLERS = (1, 100)
 MANY_WORKERS = (8, 100, 1_000)
-MANY_CHUNKS = 20_000
+MANY_CHUNKS, SAMPLES = 1_000, 5_000
 
 
 @dataclass(slots=True)
@@ -55,7 +57,6 @@ class Counting:
     calls: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
     coordinator: Coordinator = field(default_factory=lambda: Coordinator([], {}))
-    assignment: Assignment | None = None
 
     async def begin(self, config: Config, options: RunOptions) -> None:
         """Refuse nothing."""
@@ -65,41 +66,28 @@ class Counting:
     ) -> LMEvalError | None:
         dataset = selection.samples
         assert isinstance(dataset, Dataset)
-        lead = Lead(recorder, new.plan, dataset, run=config.run, size=CHUNK)
-        self.coordinator = Coordinator(lead.chunks, lead.budget())
-        leader = Leader(selection.folder)
-        self.assignment = Assignment(
-            origin=Origin(config=self.config),
-            folder=selection.folder,
-            leader=leader.id,
-            cwd=Path.cwd(),
-            head=new.head,
-            dataset=dataset.file,
-            refreshes_cache=False,
-            simulates=new.plan.simulates,
-            concurrency=config.run.concurrency // WORKERS,
-            left_s=1_000,
-        )
+        lead = Lead(recorder, new, dataset, run=config.run, crew=self)
         began_at = time.monotonic()
-        failure = await lead.ask_all(self, WORKERS, leader)
+        failure = await lead.ask_all(Origin(config=self.config), workers=WORKERS, size=CHUNK)
         self.took_s = time.monotonic() - began_at
-        leader.resign()
         return failure
+
+    def start(self, chunks: list[Chunk], budget: dict[Limit, Decimal]) -> None:
+        """Start the coordinator."""
+        self.coordinator = Coordinator(chunks, budget)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Let the leader call the coordinator."""
         self.calls[f"leader: {method}"] += 1
         return getattr(self.coordinator, method)(*arguments)
 
-    async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:  # noqa: ARG002 - as it is called
+    async def employ(self, name: str, assignment: Assignment) -> None:
         """Let a worker work, as a task."""
 
         async def call(method: str, *arguments: Any) -> Any:
             self.calls[f"worker: {method}"] += 1
             return getattr(self.coordinator, method)(*arguments)
 
-        assert self.assignment is not None
-        assignment = replace(self.assignment, has_answers=has_answers)
         await Worker(name, assignment, call).work()
 
 
@@ -125,7 +113,7 @@ def bytes_a_chunk() -> float:
     tracemalloc.start()
     try:
         chunks = (
-            Chunk(number=i, at=i * 700_000, samples=5_000, keys_digest=2**31 + i)
+            Chunk(number=i, at=i * 700_000, samples=SAMPLES, keys=array("Q", range(SAMPLES)))
             for i in range(MANY_CHUNKS)
         )
         kept = Coordinator(chunks, {})
@@ -137,7 +125,7 @@ def bytes_a_chunk() -> float:
 
 def lease_us(workers: int) -> float:
     """Return the CPU time of a lease, without transport, if so many workers have one."""
-    chunks = (Chunk(number=i, at=i, samples=5_000) for i in range(workers))
+    chunks = (Chunk(number=i, at=i, samples=SAMPLES, keys=array("Q", [i])) for i in range(workers))
     coordinator = Coordinator(chunks, {})
     names = [f"w{i}" for i in range(workers)]
     reports = {name: _report(coordinator.claim(name).part) for name in names}  # type: ignore[union-attr]  # there are enough
@@ -204,7 +192,10 @@ def carry_here(file: Path, seconds: float) -> None:
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        chunks = [Chunk(number=i, at=i, samples=5_000) for i in range(1 + sum(CALLERS))]
+        keys = array("Q", [1])
+        chunks = [
+            Chunk(number=i, at=i, samples=SAMPLES, keys=keys) for i in range(1 + sum(CALLERS))
+        ]
         actor = ray.remote(num_cpus=0)(Coordinator).remote(chunks, {})
         asyncio.run(take_leases(actor, 1, 1))  # warm
         found = [asyncio.run(take_leases(actor, callers, seconds)) for callers in CALLERS]

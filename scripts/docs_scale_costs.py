@@ -349,7 +349,7 @@ runs; `scripts/docs_scale_costs.py` makes it of [the results of the benchmarks](
 - Once all rows are there, the leader writes them anew in dataset order, and deletes the old file: for a while the disk holds both.
 - A row of {file_bytes:.0f} bytes has an answer of 40 characters. Longer answers add what they weigh, in UTF-8: three bytes a Korean syllable.
 - The leader holds {row_bytes:.0f} bytes a row, for key and place. 100,000,000 rows want {leader_gb} on one machine.
-- Resuming adds at most a byte a row at the coordinator, while chunks are half done.
+- The coordinator holds the keys of the rows that nobody has claimed yet, 8 bytes each.
 
 ## Load of the coordinator
 

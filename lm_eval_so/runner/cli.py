@@ -88,7 +88,8 @@ ChunkSize = Annotated[
 TakeOver = Annotated[
     bool,
     typer.Option(
-        "--take-over", help="Go on with a run that another machine leads, and stop that one."
+        "--take-over",
+        help="Of --engine ray: go on with a run that another machine leads, and stop that one.",
     ),
 ]
 
@@ -146,7 +147,9 @@ def run(
         keep_errors=keep_errors,
         shard=stage.Shard.parse(shard) if shard is not None else None,
     )
-    if engine is EngineName.RAY and not dry_run:
+    if engine is EngineName.LOCAL:
+        _refuse_of_ray(ray_address != "local", workers, chunk_size, takes_over)
+    elif not dry_run:
         asks = _ray_engine(line, address=ray_address, workers=workers, size=chunk_size)
         asked = replace(asked, engine=replace(asks, takes_over=takes_over))
     check = partial(context.obj.check, needs={"run"}) if context.obj else find_problems
@@ -164,6 +167,7 @@ def run(
     options: dict[str, object] = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
     if engine is EngineName.RAY:
         options |= {"--engine": "ray", "--ray-address": ray_address, "--workers": workers}
+        options["--chunk-size"] = chunk_size
     # what is left of a fresh run is asked past the cache, too
     options["--cache"] = CacheUse.REFRESH.value if refreshes or fresh else None
     again = line.again("run", options)
@@ -181,6 +185,20 @@ def run(
     found = session.run(lambda r: stage.run(session.config, told(r), asked))
     folder = asked.folder(session.config)
     line.emit(paths=[folder / RESULTS_FILE, folder / INFO_FILE], result=to_json(found))
+
+
+def _refuse_of_ray(*given: object) -> None:
+    """Refuse options of the engine `ray` where they would do nothing.
+
+    Raises:
+        UsageError: If one is given.
+    """
+    from lm_eval_so.errors import UsageError
+
+    names = ("--ray-address", "--workers", "--chunk-size", "--take-over")
+    if found := [name for name, value in zip(names, given, strict=True) if value]:
+        hint = "add --engine ray, or leave them out"
+        raise UsageError(f"only --engine ray takes {', '.join(found)}", hint=hint)
 
 
 def _ray_engine(

@@ -1,6 +1,7 @@
 """Limits that several processes share, on both sides: leases of the rate, slices of the budget."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Literal
@@ -20,6 +21,8 @@ _LOOK_S = 0.1
 """Seconds between two looks, and those for which times of requests are taken in advance."""
 _SLICES = 8
 """Slices a worker that are made of what is left of a budget."""
+_GRAIN = Decimal("0.000001")
+"""A slice is a multiple of it, so that no sum is rounded."""
 
 
 class Shares:
@@ -50,15 +53,11 @@ class Slices:
 
     Args:
         left: Amount that is left to spend.
-        is_counted: Whether the amount is a number of things, which cannot be divided.
     """
 
-    def __init__(self, left: Decimal, *, is_counted: bool) -> None:
-        self.is_tight = False
-        """Whether workers must give back what they hold and do not need."""
+    def __init__(self, left: Decimal) -> None:
         self._left = left
-        self._is_counted = is_counted
-        self._held: dict[str, Decimal] = {}
+        self._held: defaultdict[str, Decimal] = defaultdict(Decimal)
 
     def give(self, worker: str, need: Decimal, *, workers: int) -> Decimal | None:
         """Return a slice.
@@ -72,23 +71,20 @@ class Slices:
             An amount of at least `need`; 0 if others may give back theirs; None if nobody can.
         """
         if self._left < need:
-            self.is_tight = True
-            others = sum(held for name, held in self._held.items() if name != worker)
-            return Decimal(0) if others > 0 else None
-        amount = need
-        if not self.is_tight:
-            amount = max(need, self._left / (_SLICES * workers))
-        if self._is_counted:
-            amount = max(need, amount // 1)
+            others = any(held > 0 for name, held in self._held.items() if name != worker)
+            return Decimal(0) if others else None
+        amount = max(need, self._left // (_SLICES * workers * _GRAIN) * _GRAIN)
         self._left -= amount
-        self._held[worker] = self._held.get(worker, Decimal(0)) + amount
+        self._held[worker] += amount
         return amount
 
     def settle(self, worker: str, spent: Decimal, returned: Decimal) -> None:
-        """Take note of what a worker has spent of its slices since the last time, and gives back."""
-        held = self._held.get(worker, Decimal(0)) - spent - returned
-        self._held[worker] = max(Decimal(0), held)
-        self._left += returned + min(Decimal(0), held)  # an answer may cost more than was thought
+        """Take note of what a worker has spent of its slices since the last time, and gives back.
+
+        What it gives back is negative if answers cost more than was thought.
+        """
+        self._held[worker] -= spent + returned
+        self._left += returned
 
     def forfeit(self, worker: str) -> None:
         """Count all that a lost worker held as spent: nobody knows what it was asking."""
@@ -107,11 +103,9 @@ class Allowance:
         self.share, self._until = share, asked_at + LEASE_S
         self.pause(pause_s, now=asked_at)
 
-    def pause(self, seconds: float, *, now: float) -> bool:
-        """Send nothing for some seconds, and return whether that is news."""
-        is_news = now + seconds > self._paused_until + _LOOK_S
+    def pause(self, seconds: float, *, now: float) -> None:
+        """Send nothing for some seconds."""
         self._paused_until = max(self._paused_until, now + seconds)
-        return is_news
 
     def closed_s(self, now: float, *, needs_share: bool) -> float:
         """Return the seconds until something may be sent, as far as is known; ≤ 0: now."""
@@ -209,18 +203,19 @@ class SharedBudget(Budget):
             self._free[MONEY] += reserved - usd
             self._spent[MONEY] += usd
 
-    def account(self, *, gives_back: bool) -> tuple[dict[Limit, Decimal], dict[Limit, Decimal]]:
-        """Return what was spent since the last call, and what is given back of the slices."""
-        spent, back = dict(self._spent), dict.fromkeys(self._free, Decimal(0))
+    def account(self) -> dict[Limit, tuple[Decimal, Decimal]]:
+        """Return what was spent since the last call, and what is given back.
+
+        That is all that is free, whenever nothing is under way: so workers that wait for each
+        other's slices get them.
+        """
+        back = dict.fromkeys(self._free, Decimal(0)) if self._under_way else self._free
+        accounts = {name: (spent, back[name]) for name, spent in self._spent.items()}
+        self._free = {name: free - back[name] for name, free in self._free.items()}
         self._spent = dict.fromkeys(self._spent, Decimal(0))
-        for name in self._free if gives_back else ():
-            back[name] = max(Decimal(0), self._free[name])
-            self._free[name] -= back[name]
-        return spent, back
+        return accounts
 
     async def _get(self, name: Limit, need: Decimal) -> None:
-        if self.left_s() <= 0:
-            raise self.out_of_time()
         given = await self._ask(name, need)
         if given is None and not self._under_way:
             raise self.end(Spent(by=name, at=self._most[name], of=self._most[name]))

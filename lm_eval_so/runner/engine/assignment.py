@@ -5,12 +5,10 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
@@ -18,7 +16,6 @@ from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import LMEvalError, UsageError, Where
-from lm_eval_so.runner.store.fingerprint import unlike_here
 from lm_eval_so.runner.store.sign_of_life import is_led_by
 
 _UNTIL_SEEN_S = 3.0
@@ -57,13 +54,9 @@ class Assignment:
     """Requests that may be under way at this worker."""
     has_answers: bool = False
     """Whether the run has answers, so that the endpoint is known to be there."""
-    left_s: float = 0.0
-    """Seconds until the time of the run is up."""
 
 
-async def open_config(
-    assignment: Assignment, environ: Mapping[str, str]
-) -> tuple[Config, Redactor]:
+async def open_config(assignment: Assignment) -> tuple[Config, Redactor]:
     """Read the config on this machine, run its plugins, and look whether the folder is shared.
 
     Raises:
@@ -79,35 +72,16 @@ async def open_config(
     if assignment.cwd.is_dir():  # what the config names may be relative to it
         os.chdir(assignment.cwd)
         sys.path.insert(0, str(assignment.cwd))
-    origin = assignment.origin
+    origin, environ = assignment.origin, dict(os.environ)
     read = read_config(origin.config, overrides=origin.overrides, environ=environ)
     config = require_valid(read)
     plugins = [*config.plugin_files(), *((file, None) for file in origin.plugins)]
     config = require_valid(read, failed=plugin_problems(plugins))
-    run = config.run.model_copy(
-        update={
-            "concurrency": assignment.concurrency,
-            "max_time_s": config.run.max_time_s and max(0.001, assignment.left_s),
-        }
-    )
+    # the leader alone looks at the time
+    own = {"concurrency": assignment.concurrency, "max_time_s": None}
+    run = config.run.model_copy(update=own)
     redactor = config_redactor(config, environ, runs_code=True)
     return config.model_copy(update={"run": run}), redactor
-
-
-def refuse_other_chatbot(
-    assignment: Assignment, config: Config, backend: ChatBackend, resources: Resources
-) -> None:
-    """Refuse to ask another chatbot than the leader would.
-
-    Raises:
-        UsageError: If config or environment of this machine differ from the leader's.
-    """
-    unlike = unlike_here(
-        assignment.head, config, backend, resources, simulates=assignment.simulates
-    )
-    if unlike:
-        what = f"this machine would ask another chatbot ({', '.join(unlike)})"
-        raise UsageError(what, hint="give all machines the same config and variables")
 
 
 def here(error: LMEvalError) -> LMEvalError:

@@ -1,14 +1,17 @@
 """The coordinator of a run: which chunks are open, claimed and finished, and what workers may use."""
 
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import count, islice
 from typing import Literal
 
+from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Spent
-from lm_eval_so.core.asking.shared_limits import REQUESTS, Limit, Shares, Slices
+from lm_eval_so.core.asking.shared_limits import Limit, Shares, Slices
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.errors import LMEvalError
 
@@ -18,7 +21,7 @@ AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows to ask: those of some samples that stand one after another in the dataset."""
+    """Rows to ask, of some samples that stand one after another in the dataset."""
 
     number: int
     """Place among the chunks of the dataset, from 0."""
@@ -26,21 +29,12 @@ class Chunk:
     """Byte offset of its first sample."""
     samples: int
     """Most samples of it."""
-    skips: bytes = b""
-    """A byte a row, 1 where it is not asked; empty if all are."""
-    keys_digest: int = 0
-    """Checksum of the keys of all its rows, skipped ones included."""
-    deaths: int = 0
-    """Workers that were lost while they asked it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A chunk that a worker asks."""
-
-    chunk: Chunk
-    part: str
-    """Name of the folder of its rows."""
+    keys: "array[int]"
+    """Keys of its rows that are to be asked."""
+    is_suspect: bool = False
+    """Whether a worker was lost while it asked it."""
+    part: str = ""
+    """Name of the folder of its rows, once a worker has claimed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +42,22 @@ class Report:
     """News of a worker since its last report."""
 
     progress: Mapping[str, Moved] = field(default_factory=dict)
-    """Progress of its claims, by part."""
+    """Progress of all its claims, by part."""
     events: tuple[Event, ...] = ()
-    spent: Mapping[Limit, Decimal] = field(default_factory=dict)
-    returned: Mapping[Limit, Decimal] = field(default_factory=dict)
-    """Parts of its slices that it gives back."""
+    accounts: Mapping[Limit, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    """Parts of its slices that it has spent, and that it gives back."""
+    pause_s: float = 0.0
+    """Seconds that the endpoint asks all to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """Permission of a worker for the next second."""
 
-    share: float
+    share: float = 0.0
     """Share of the rates of the run."""
-    pause_s: float
+    pause_s: float = 0.0
     """Seconds in which nothing is sent."""
-    is_tight: bool
-    """Whether the rest of its slices is wanted back."""
     is_over: bool
     """Whether nothing new may be asked."""
 
@@ -73,19 +66,18 @@ class Lease:
 class News:
     """News of all workers, for the leader of the run."""
 
-    finished: tuple[Claim, ...]
+    finished: tuple[Chunk, ...]
     """Claims whose rows are all written, or whose workers were stopped."""
     progress: tuple[Moved, ...]
     """Progress of the claims under way."""
     events: tuple[Event, ...]
     workers: int
     open: int
-    """Chunks that are open or claimed."""
+    """Chunks whose rows are not all in the log, as far as the leader has told."""
     is_over: bool
     """Whether nothing new is asked."""
-    failure: LMEvalError | None
-    spent: Spent | None
-    """Limit of the budget that was reached."""
+    failure: tuple[LMEvalError, Spent | None] | None
+    """Error that ended it, and the limit of the budget that was reached."""
 
 
 class Coordinator:
@@ -101,108 +93,88 @@ class Coordinator:
         self,
         chunks: Iterable[Chunk],
         budget: Mapping[Limit, Decimal],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._clock = clock
         self._open = deque(chunks)
-        self._claims: dict[str, dict[str, Claim]] = {}
-        self._lost: set[str] = set()
+        self._unsettled = len(self._open)
+        self._claims: dict[str, dict[str, Chunk]] = {}
+        self._parts = count(1)
+        self._gone: set[str] = set()
         self._progress: dict[str, Moved] = {}
-        self._finished: list[Claim] = []
-        self._owed = 0
-        """Claims that the leader looks at: it may open their chunks again."""
+        self._finished: list[Chunk] = []
         self._events: list[Event] = []
         self._shares = Shares()
-        self._slices = {
-            name: Slices(left, is_counted=name == REQUESTS) for name, left in budget.items()
-        }
+        self._slices = {name: Slices(left) for name, left in budget.items()}
         self._paused_until = float("-inf")
-        self._parts = 0
         self._is_over = False
-        self._failure: LMEvalError | None = None
-        self._spent: Spent | None = None
+        self._failure: tuple[LMEvalError, Spent | None] | None = None
 
-    def claim(self, worker: str) -> Claim | Literal["wait", "end"]:
+    def claim(self, worker: str) -> Chunk | Literal["wait", "end"]:
         """Return a chunk for a worker, or that it must wait or end.
 
         A chunk that a worker was lost with is asked by a worker that has no other.
         """
-        if worker in self._lost:
+        if worker in self._gone or self._is_over or not self._unsettled:
             return "end"
         held = self._claims.setdefault(worker, {})
-        is_done = not (self._open or self._owed or any(self._claims.values()))
-        if self._is_over or is_done:
-            return "end"
-        if len(held) >= AT_ONCE or any(claim.chunk.deaths for claim in held.values()):
+        chunks = [*held.values(), *islice(self._open, 1)]
+        is_alone = not held or not any(chunk.is_suspect for chunk in chunks)
+        if not self._open or len(held) == AT_ONCE or not is_alone:
             return "wait"
-        for place, chunk in enumerate(self._open):
-            if not (chunk.deaths and held):
-                del self._open[place]
-                self._parts += 1
-                part = f"{chunk.number:06}-{worker}-{self._parts}"
-                held[part] = Claim(chunk=chunk, part=part)
-                return held[part]
-        return "wait"
+        part = f"{chunks[-1].number:06}-{worker}-{next(self._parts)}"
+        held[part] = replace(self._open.popleft(), part=part)
+        return held[part]
 
     def finished(self, worker: str, part: str, is_whole: bool = True) -> None:
         """Take note that a worker has asked what it claimed, or that an error ended it."""
         self._is_over = self._is_over or not is_whole
-        if (claim := self._claims.get(worker, {}).pop(part, None)) is not None:
-            self._finished.append(claim)
-            self._owed += 1
+        self._progress.pop(part, None)
+        if (chunk := self._claims.get(worker, {}).pop(part, None)) is not None:
+            self._finished.append(chunk)
 
     def failed(self, worker: str, error: LMEvalError, spent: Spent | None = None) -> None:
         """Take note of an error that ends the run, and of the limit of the budget that is spent."""
-        if worker not in self._lost:
-            self._failure = self._failure or error
-            self._spent = self._spent or spent
+        if worker not in self._gone:
+            self._failure = self._failure or (error, spent)
             self._is_over = True
 
     def lease(self, worker: str, report: Report) -> Lease:
         """Take a worker's report, and say what it may do in the next second."""
-        now, claims = self._clock(), self._claims.get(worker, {})
-        self._progress |= {at: moved for at, moved in report.progress.items() if at in claims}
-        if is_known := worker not in self._lost:
-            self._events += report.events
-            for name, slices in self._slices.items():
-                zero = Decimal(0)
-                spent, back = report.spent.get(name, zero), report.returned.get(name, zero)
-                slices.settle(worker, spent, back)
+        if worker in self._gone:
+            return Lease(is_over=True)
+        now = self._clock()
+        self._progress |= report.progress
+        self._events += report.events
+        self._paused_until = max(self._paused_until, now + report.pause_s)
+        for name, (spent, returned) in report.accounts.items():
+            self._slices[name].settle(worker, spent, returned)
         return Lease(
-            share=self._shares.lease(worker, now) if claims else 0.0,
-            pause_s=max(0.0, self._paused_until - now),
-            is_tight=any(slices.is_tight for slices in self._slices.values()),
-            is_over=self._is_over or not is_known,
+            share=self._shares.lease(worker, now) if self._claims.get(worker) else 0.0,
+            pause_s=self._paused_until - now,
+            is_over=self._is_over,
         )
-
-    def refused(self, worker: str, wait_s: float) -> None:
-        """Pause all workers, since the endpoint asks one of them to wait."""
-        if worker not in self._lost:
-            self._paused_until = max(self._paused_until, self._clock() + wait_s)
 
     def slice(self, worker: str, limit: Limit, need: Decimal) -> Decimal | None:
         """Return a slice of a limit of the budget for a worker; see `Slices.give`."""
-        if worker in self._lost:
+        if worker in self._gone:
             return None
         return self._slices[limit].give(worker, need, workers=max(1, len(self._claims)))
 
-    def left(self, worker: str) -> tuple[Claim, ...]:
+    def left(self, worker: str) -> tuple[Chunk, ...]:
         """Take note that a worker is lost or has ended, and return what it had claimed, once."""
-        self._lost.add(worker)
+        self._gone.add(worker)
         for slices in self._slices.values():
             slices.forfeit(worker)
-        claims = tuple(self._claims.pop(worker, {}).values())
-        self._owed += len(claims)
-        return claims
+        return tuple(self._claims.pop(worker, {}).values())
 
-    def settled(self, claims: int, chunks: Iterable[Chunk]) -> None:
+    def settled(self, claims: int, again: Sequence[Chunk] = ()) -> None:
         """Take note that the rows of some claims are in the log, and open what is left of them.
 
-        What no worker was lost with comes before all others, the rest after them.
+        That is asked last: a worker was lost with it.
         """
-        self._owed -= claims
-        for chunk in chunks:
-            (self._open.append if chunk.deaths else self._open.appendleft)(chunk)
+        self._open.extend(again)
+        self._unsettled += len(again) - claims
 
     def stop(self) -> None:
         """Stop: nothing new is asked."""
@@ -213,16 +185,12 @@ class Coordinator:
         finished, self._finished = tuple(self._finished), []
         events, self._events = tuple(self._events), []
         under_way = [part for claims in self._claims.values() for part in claims]
-        self._progress = {
-            part: moved for part, moved in self._progress.items() if part in under_way
-        }
         return News(
             finished=finished,
-            progress=tuple(self._progress.values()),
+            progress=tuple(self._progress[part] for part in under_way if part in self._progress),
             events=events,
             workers=len(self._claims),
-            open=len(self._open) + len(under_way) + self._owed,
+            open=self._unsettled,
             is_over=self._is_over,
             failure=self._failure,
-            spent=self._spent,
         )

@@ -1,30 +1,30 @@
 """The leader of a run: divides the rows, takes the workers' rows into the log, replaces lost workers."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
+from pathlib import Path
 from typing import Any, Protocol
 
 from lm_eval_so.core.asking.shared_limits import MONEY, REQUESTS, Limit
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.dataset import Dataset
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, LMEvalError
-from lm_eval_so.runner.engine.chunk import keys_digest
-from lm_eval_so.runner.engine.coordinator import Chunk, Claim, News
-from lm_eval_so.runner.plan.jobs import LEFT_OUT, Plan, jobs
+from lm_eval_so.runner.engine.assignment import Assignment, Origin
+from lm_eval_so.runner.engine.coordinator import Chunk, News
+from lm_eval_so.runner.plan.jobs import jobs
+from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
-from lm_eval_so.runner.store.run_dir import PARTS_FOLDER
 from lm_eval_so.runner.store.sign_of_life import Leader
-from lm_eval_so.runner.store.worker_rows import add_parts
+from lm_eval_so.runner.store.worker_rows import add_parts, take_up
 
 _LOOK_S = 0.25
 _LAST_WORDS_S = 3.0
-_BACK_OFF_S = (0.0, 0.0, 1.0, 5.0, 15.0)
-"""Waits before a lost worker is replaced, by the number of losses since a chunk was finished."""
-_MOST_LOSSES, _WITHIN_S = 5, 60.0
-_MOST_ABSENT = 3
+_MOST_LOSSES = 5
 
 
 class WorkerLost(Exception):  # noqa: N818 - what happened, not what is wrong
@@ -34,13 +34,14 @@ class WorkerLost(Exception):  # noqa: N818 - what happened, not what is wrong
 class Crew(Protocol):
     """The workers and their coordinator, wherever they are."""
 
+    def start(self, chunks: list[Chunk], budget: dict[Limit, Decimal]) -> None:
+        """Start the coordinator."""
+
     async def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the coordinator, or raise `WorkerLost`."""
-        ...
 
-    async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
+    async def employ(self, name: str, assignment: Assignment) -> None:
         """Employ a worker until it ends by itself, or raise `WorkerLost`."""
-        ...
 
 
 class Lead:
@@ -48,189 +49,162 @@ class Lead:
 
     Args:
         recorder: Recorder of the run, in whose log all rows go.
-        plan: All rows.
+        new: Head and rows of the run.
         dataset: Samples of the rows.
         run: Limits of the run.
-        size: Samples a chunk.
+        crew: Workers and coordinator.
     """
 
     def __init__(
-        self, recorder: Recorder, plan: Plan, dataset: Dataset, *, run: RunSection, size: int
+        self, recorder: Recorder, new: NewRun, dataset: Dataset, *, run: RunSection, crew: Crew
     ) -> None:
-        self._recorder, self._plan, self._dataset = recorder, plan, dataset
-        self._run, self._size = run, size
-        self.chunks = list(self._divide())
-        """Chunks with rows that are still to be asked."""
-        self._total, self._attempts = len(self.chunks), recorder.tally.attempts
-        self._losses: deque[float] = deque()
-        self._absent = 0
+        self._recorder, self._new, self._dataset = recorder, new, dataset
+        self._run, self._crew = run, crew
         self._told: set[str] = set()
         self._failure: LMEvalError | None = None
 
-    def budget(self) -> dict[Limit, Decimal]:
+    async def ask_all(self, origin: Origin, *, workers: int, size: int) -> LMEvalError | None:
+        """Have workers ask all rows that are not there, and return the error that ended it early.
+
+        Args:
+            origin: Command line of the run.
+            workers: Number of workers.
+            size: Samples a chunk.
+        """
+        recorder, before = self._recorder, self._recorder.tally.attempts
+        leader = Leader(recorder.run_dir.path)
+        assignment = Assignment(
+            origin=origin,
+            folder=recorder.run_dir.path.absolute(),
+            leader=leader.id,
+            cwd=Path.cwd(),
+            head=self._new.head,
+            dataset=self._dataset.file.absolute(),
+            refreshes_cache=recorder.resources.refreshes_cache,
+            simulates=self._new.plan.simulates,
+        )
+        self._crew.start(list(self._divide(size)), self._budget())
+        each, more = divmod(self._run.concurrency, workers)
+        places = [replace(assignment, concurrency=each + (i < more)) for i in range(workers)]
+        employed = [asyncio.create_task(self._employ(i, at)) for i, at in enumerate(places)]
+        try:
+            await self._until_over(leader, employed)
+        except WorkerLost as lost:  # the workers notice it, too, and finish what is under way
+            await asyncio.wait(employed, timeout=self._run.drain_s)
+            what = f"the workers' coordinator is lost: {lost}"
+            self._failure = CannotMeasure(what, hint="run again to go on")
+        except LMEvalError as error:
+            self._failure = error
+        finally:
+            for task in employed:
+                task.cancel()
+            await asyncio.gather(*employed, return_exceptions=True)
+            leader.resign()
+        recorder.asker.requests = recorder.tally.attempts - before
+        await take_up(recorder, keep_errors=True)
+        return self._failure
+
+    def _divide(self, size: int) -> Iterator[Chunk]:
+        rows = size * self._new.plan.settings.repeats
+        for number, at in enumerate(self._dataset.starts(size)):
+            keys = self._lacking(self._new.plan.keys[number * rows : (number + 1) * rows])
+            if keys:
+                yield Chunk(number=number, at=at, samples=size, keys=keys)
+
+    def _lacking(self, keys: Iterable[int]) -> "array[int]":
+        return array("Q", filter(self._recorder.done.offsets.lacks, keys))
+
+    def _budget(self) -> dict[Limit, Decimal]:
         """Return what is left to spend, of the limits that are set."""
         tally = self._recorder.tally
         spent = {MONEY: Decimal(str(tally.spent_usd or 0)), REQUESTS: Decimal(tally.attempts)}
         most = {MONEY: self._run.max_cost_usd, REQUESTS: self._run.max_requests}
         return {name: Decimal(str(of)) - spent[name] for name, of in most.items() if of is not None}
 
-    async def ask_all(self, crew: Crew, workers: int, leader: Leader) -> LMEvalError | None:
-        """Have workers ask all chunks, and return the error that ended it early, if any."""
-        recorder = self._recorder
-        try:
-            news = await self._ask_all(crew, workers, leader)
-        except WorkerLost as lost:
-            hint = "run again to go on"
-            return CannotMeasure(f"the workers' coordinator is lost: {lost}", hint=hint)
-        except LMEvalError as error:
-            return error
-        recorder.asker.requests = recorder.tally.attempts - self._attempts
-        if (spent := news.spent) is not None:
-            usd = recorder.tally.spent_usd
-            known = replace(spent, at=usd) if spent.by == MONEY and usd is not None else spent
-            recorder.resources.budget.end(known)
-        return self._failure or news.failure
-
-    async def _ask_all(self, crew: Crew, workers: int, leader: Leader) -> News:
-        employed = [
-            asyncio.create_task(self._employ(crew, slot, leader.id)) for slot in range(workers)
-        ]
-        try:
-            await self._until_over(crew, leader, employed)
-            await asyncio.wait(employed, timeout=_LAST_WORDS_S)
-            news: News = await crew.call("news")
-            await self._take(news, crew, is_over=True)
-            return news
-        except WorkerLost:  # the workers notice it, too, and finish what is under way
-            await asyncio.wait(employed, timeout=self._run.drain_s)
-            raise
-        finally:
-            for task in employed:
-                task.cancel()
-            await asyncio.gather(*employed, return_exceptions=True)
-
-    async def _until_over(
-        self, crew: Crew, leader: Leader, employed: list[asyncio.Task[None]]
-    ) -> None:
-        stop, is_told = self._recorder.resources.stop, False
+    async def _until_over(self, leader: Leader, employed: list[asyncio.Task[None]]) -> None:
+        budget, tally = self._recorder.resources.budget, self._recorder.tally
         while True:
-            is_over = stop.is_set() or self._failure is not None
-            if is_over and not is_told:
-                is_told = True
-                await crew.call("stop")
-            news: News = await crew.call("news")
-            is_over = is_over or news.is_over
-            await self._take(news, crew, is_over=is_over)
-            gone = [task for task in employed if task.done()]
-            for task in gone:
-                task.result()
-            if len(gone) == len(employed) or not (news.open or is_over):
-                return
             leader.beat()
-            await asyncio.wait(set(employed) - set(gone), timeout=_LOOK_S)
+            if budget.left_s() <= 0:
+                self._failure = self._failure or budget.out_of_time()
+            if self._recorder.resources.stop.is_set() or self._failure is not None:
+                await self._crew.call("stop")
+            news = await self._take_news()
+            if not (news.workers if news.is_over else news.open):
+                break
+            done, _ = await asyncio.wait(employed, timeout=_LOOK_S)
+            for task in done:
+                task.result()
+        await asyncio.wait(employed, timeout=_LAST_WORDS_S)
+        news = await self._take_news()
+        failure, spent = news.failure or (None, None)
+        self._failure = self._failure or failure
+        if spent is not None:
+            at = tally.spent_usd if spent.by == MONEY else None
+            budget.end(replace(spent, at=spent.at if at is None else at))
 
-    async def _take(self, news: News, crew: Crew, *, is_over: bool) -> None:
+    async def _take_news(self) -> News:
         """Take the rows of finished claims, and tell how far the run is."""
         recorder = self._recorder
-        self._add(news.finished)
-        again: list[Chunk] = []
-        for claim in news.finished if not is_over else ():
-            if rest := self._rest(claim.chunk):
-                self._absent += 1
-                again.append(rest)
-            else:
-                self._losses.clear()
-        if self._absent >= _MOST_ABSENT:
+        news: News = await self._crew.call("news")
+        add_parts(recorder, [chunk.part for chunk in news.finished])
+        if not news.is_over and any(self._lacking(chunk.keys) for chunk in news.finished):
             what = f"rows of workers do not come to {recorder.run_dir.path}"
             hint = "put it on a file system that all machines mount at the same place"
-            self._failure = CannotMeasure(what, hint=hint)
+            self._failure = self._failure or CannotMeasure(what, hint=hint)
         if news.finished:
-            await crew.call("settled", len(news.finished), again)
+            await self._crew.call("settled", len(news.finished))
         for event in news.events:
             if (text := str(event)) not in self._told:
                 self._told.add(text)
                 recorder.tell(event)
-        done = self._total - news.open
-        workers = f"{news.workers} worker" + ("s" if news.workers != 1 else "")
-        recorder.tell_with(news.progress, f"{workers}, {done:,} of {self._total:,} chunks")
+        note = f"{counted(news.workers, 'worker')}, {counted(news.open, 'chunk')} left"
+        recorder.tell_with(news.progress, note)
+        return news
 
-    async def _employ(self, crew: Crew, slot: int, leader: str) -> None:
+    async def _employ(self, place: int, assignment: Assignment) -> None:
         """Keep one place for a worker filled."""
-        resources, number = self._recorder.resources, 0
-        while True:
-            name = f"{leader}-{slot}.{number}"
+        recorder, resources = self._recorder, self._recorder.resources
+        losses, rows = 0, -1
+        for number in count():
+            name = f"{assignment.leader}-{place}.{number}"
+            told = replace(assignment, has_answers=recorder.tally.has_answers)
             try:
-                await crew.employ(name, slot, has_answers=self._recorder.tally.has_answers)
+                await self._crew.employ(name, told)
                 return
             except WorkerLost as lost:
-                self._recorder.warn(f"worker {slot + 1} is lost, and replaced: {lost}")
-                self._losses.append(resources.clock())
+                recorder.warn(f"worker {place + 1} is lost, and replaced: {lost}")
             finally:
-                await self._lost(await crew.call("left", name), crew)
-            recent = [at for at in self._losses if at > resources.clock() - _WITHIN_S]
-            if len(recent) >= _MOST_LOSSES:
-                what = f"{len(recent)} workers were lost in a minute, and none finished anything"
+                await self._take_back(await self._crew.call("left", name))
+            losses, rows = losses + 1 if recorder.tally.rows == rows else 1, recorder.tally.rows
+            if losses == _MOST_LOSSES:
+                what = f"{losses} workers in a row were lost, and no row came in between"
                 hint = "look at the memory of the machines, and at Ray's logs"
                 self._failure = self._failure or CannotMeasure(what, hint=hint)
-            if self._failure is None:
-                back_off_s = _BACK_OFF_S[min(len(recent), len(_BACK_OFF_S) - 1)]
-                await resources.wait(back_off_s, resources.stop)
             if self._failure is not None or resources.stop.is_set():
                 return
-            number += 1
+            await resources.wait(2.0 ** (losses - 1) - 1, resources.stop)
 
-    async def _lost(self, claims: tuple[Claim, ...], crew: Crew) -> None:
+    async def _take_back(self, claims: tuple[Chunk, ...]) -> None:
         """Take what a lost worker wrote, and open the rest of its chunks again."""
-        self._add(claims)
-        rests = [rest for claim in claims if (rest := self._rest(claim.chunk))]
-        chunks = [chunk for rest in rests for chunk in self._suspects(rest)]
-        self._total += len(chunks) - len(rests)
-        if claims:
-            await crew.call("settled", len(claims), chunks)
+        add_parts(self._recorder, [claim.part for claim in claims])
+        again = [chunk for claim in claims for chunk in self._suspects(claim)]
+        await self._crew.call("settled", len(claims), again)
 
     def _suspects(self, chunk: Chunk) -> Iterator[Chunk]:
-        """Yield a chunk that a worker was lost with: halved the second time, as one row an error."""
-        if not chunk.deaths:
-            yield replace(chunk, deaths=1)
+        """Yield what is left of a chunk; the second time in halves, and one row as an error."""
+        keys = self._lacking(chunk.keys)
+        if chunk.is_suspect and len(keys) == 1:
+            self._give_up(replace(chunk, keys=keys))
             return
-        rows = len(self._keys(chunk))
-        left = [place for place, skips in enumerate(chunk.skips or bytes(rows)) if not skips]
-        if len(left) == 1:
-            self._give_up(chunk, left[0])
-            return
-        for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-            skips = bytearray(b"\1" * rows)
-            for place in half:
-                skips[place] = 0
-            yield replace(chunk, skips=bytes(skips))
+        half = len(keys) // 2 if chunk.is_suspect else 0
+        for some in filter(None, (keys[:half], keys[half:])):
+            yield replace(chunk, keys=some, is_suspect=True)
 
-    def _give_up(self, chunk: Chunk, place: int) -> None:
-        keys, recorder = self._keys(chunk), self._recorder
+    def _give_up(self, chunk: Chunk) -> None:
+        plan = self._new.plan
+        rows = chunk.samples * plan.settings.repeats
+        keys = plan.keys[chunk.number * rows : (chunk.number + 1) * rows]
         samples = self._dataset.some(chunk.at, chunk.samples)
-        for job in jobs(samples, keys, recorder.done.offsets, self._plan.settings):
-            if job.key == keys[place]:
-                recorder.record_killed(job)
-
-    def _add(self, claims: tuple[Claim, ...]) -> None:
-        folder = self._recorder.run_dir.path / PARTS_FOLDER
-        add_parts(self._recorder, [folder / claim.part for claim in claims])
-
-    def _divide(self) -> Iterator[Chunk]:
-        for number, at in enumerate(self._dataset.starts(self._size)):
-            chunk = Chunk(number=number, at=at, samples=self._size)
-            if rest := self._rest(chunk):
-                yield replace(rest, keys_digest=keys_digest(self._keys(chunk)))
-
-    def _rest(self, chunk: Chunk) -> Chunk | None:
-        """Return what is still to be asked of a chunk; None if nothing is."""
-        keys, offsets = self._keys(chunk), self._recorder.done.offsets
-        given = chunk.skips or bytes(len(keys))
-        skips = bytes(
-            skipped or key == LEFT_OUT or key in offsets
-            for key, skipped in zip(keys, given, strict=True)
-        )
-        return replace(chunk, skips=skips if any(skips) else b"") if not all(skips) else None
-
-    def _keys(self, chunk: Chunk) -> Any:
-        rows = self._size * self._plan.settings.repeats
-        return self._plan.keys[chunk.number * rows : (chunk.number + 1) * rows]
+        for job in jobs(samples, keys, {*keys} - {*chunk.keys}, plan.settings):
+            self._recorder.record_killed(job)

@@ -81,7 +81,9 @@ def refuse_other_leader(folder: Path) -> None:
     seconds = time.time() - float(found.get("alive_at") or 0)
     if found.get("host") != socket.gethostname() and seconds < _STALE_S:
         what = f"{folder} is led by {_who(found)}, which was alive {max(0.0, seconds):.0f} s ago"
-        hint = f"wait for its end; if it is dead, wait {_STALE_S:g} s, or add --take-over"
+        hint = (
+            f"wait for its end; if it is dead, wait {_STALE_S:g} s, or add --engine ray --take-over"
+        )
         raise UsageError(what, where=Where(file=str(file)), hint=hint)
     file.unlink(missing_ok=True)
 

@@ -19,7 +19,16 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
 from lm_eval_so.runner.store.row_log import RowOffsets
-from lm_eval_so.runner.store.run_dir import PARTS_FOLDER, RESULTS_FILE, RunDir, read_info, read_rows
+from lm_eval_so.runner.store.run_dir import (
+    LOCK_FILE,
+    NEW_FILE,
+    PARTS_FOLDER,
+    RESULTS_FILE,
+    RUN_FILES,
+    RunDir,
+    read_info,
+    read_rows,
+)
 
 _QUIET_S = 2.0
 """Time without a new row after which nobody writes to a part any more."""
@@ -41,7 +50,7 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
         return
     await _until_quiet(folder)
     before = recorder.tally.rows
-    add_parts(recorder, sorted(folder.iterdir()), keep_errors=keep_errors)
+    add_parts(recorder, [part.name for part in _parts(folder)], keep_errors=keep_errors)
     if found := recorder.tally.rows - before:
         recorder.notice(f"{counted(found, 'row')} of workers that have ended are taken up")
     with suppress(OSError):
@@ -49,51 +58,44 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
 
 
 def open_part(
-    folder: Path, head: RunInfo, keys: Iterable[int], *, asker: LiveAsker, resources: Resources
+    folder: Path, name: str, head: RunInfo, *, asker: LiveAsker, resources: Resources
 ) -> Recorder:
     """Open a new part, and return its recorder; its `run_dir` must be closed.
 
     Args:
-        folder: Folder of the part.
+        folder: Folder of the run.
+        name: Name of the part.
         head: Head of the run.
-        keys: Keys of the rows that may come.
         asker: Asks the chatbot.
         resources: Environment, listener and budget.
 
     Raises:
         InputError: If the folder cannot be written to.
     """
-    done = Done.none_of(keys)
-    return Recorder(RunDir.open(folder), head, done, asker=asker, resources=resources)
+    part = RunDir.open(folder / PARTS_FOLDER / name)
+    return Recorder(part, head, Done.none_of(()), asker=asker, resources=resources)
 
 
-def add_parts(recorder: Recorder, parts: Iterable[Path], *, keep_errors: bool = True) -> None:
+def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = True) -> None:
     """Add the rows of parts that the run lacks, and delete the parts.
 
     Args:
         recorder: Recorder of the run.
-        parts: Folders of the parts.
+        names: Names of the parts.
         keep_errors: Whether rows that failed are added, too.
 
     Raises:
         InputError: If a part cannot be read, or the log not be written.
         ResultsChanged: If another program changed the log.
     """
-    done = []
+    parts = [recorder.run_dir.path / PARTS_FOLDER / name for name in names]
     for part in parts:
         for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
             if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
                 recorder.take(key, row)
         _take_notes(recorder, part)
-        done.append(part)
     recorder.run_dir.log.sync()
-    for part in done:
-        try:
-            shutil.rmtree(part)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise cannot_write(part, error) from None
+    _remove(parts)
 
 
 def add_left_parts(folder: Path) -> int:
@@ -107,7 +109,7 @@ def add_left_parts(folder: Path) -> int:
     Raises:
         InputError: If a file cannot be read or written, or the run is being asked.
     """
-    parts = sorted((folder / PARTS_FOLDER).glob("*/"))
+    parts = _parts(folder / PARTS_FOLDER)
     if not parts or (info := read_info(folder)) is None:
         return 0
     with closing(RunDir.open(folder)) as run_dir:
@@ -127,8 +129,32 @@ def add_left_parts(folder: Path) -> int:
                     if row.status.is_final:
                         there.put(key, at)
         run_dir.log.sync()
-    shutil.rmtree(folder / PARTS_FOLDER)
+    _remove(parts)
+    with suppress(OSError):
+        (folder / PARTS_FOLDER).rmdir()
     return added
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return the parts in a folder: what holds anything but a run's files is somebody else's, and stays.
+
+    A user may have a folder of this name where a run is written.
+    """
+    if not folder.is_dir():
+        return []
+    own = {*RUN_FILES, LOCK_FILE, NEW_FILE} - {PARTS_FOLDER}
+    folders = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
+    return [each for each in folders if {file.name for file in each.iterdir()} <= own]
+
+
+def _remove(parts: Iterable[Path]) -> None:
+    for part in parts:
+        try:
+            shutil.rmtree(part)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise cannot_write(part, error) from None
 
 
 def _take_notes(recorder: Recorder, part: Path) -> None:

@@ -2,11 +2,22 @@ import asyncio
 import time
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers.runs import resources
 
-from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedPace, Shares, Slices
+from lm_eval_so.core.asking.shared_limits import (
+    LEASE_S,
+    Allowance,
+    Limit,
+    SharedBudget,
+    SharedPace,
+    Shares,
+    Slices,
+)
+from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.errors import BudgetSpent
 
 TIMES = st.lists(
     st.tuples(st.sampled_from("abcd"), st.floats(0, 0.7, allow_nan=False)), min_size=1, max_size=60
@@ -41,12 +52,11 @@ def test_shares__are_equal_soon_after_one_joins_and_whole_after_one_left():
     st.integers(1, 200),
     st.lists(st.integers(1, 9), min_size=1, max_size=80),
     st.integers(1, 5),
-    st.booleans(),
     st.randoms(use_true_random=False),
 )
-def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted, random):
-    """Workers that reserve, spend up to what they reserved, give back when asked, and get lost."""
-    slices = Slices(Decimal(total), is_counted=is_counted)
+def test_slices__end_and_never_pass_the_budget(total, needs, workers, random):
+    """Workers that reserve, spend up to what they reserved, give back what is free, and get lost."""
+    slices = Slices(Decimal(total))
     free = {name: Decimal(0) for name in range(workers)}
     spent, refused = Decimal(0), 0
     for need in needs:
@@ -63,10 +73,9 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted
                 refused += 1
                 break
             free[name] += given_
-            if slices.is_tight:
-                for other in free.keys() - {name}:
-                    slices.settle(str(other), Decimal(0), free[other])
-                    free[other] = Decimal(0)
+            for other in free.keys() - {name}:
+                slices.settle(str(other), Decimal(0), free[other])
+                free[other] = Decimal(0)
         else:
             raise AssertionError("nobody gives back, and nobody is refused")
         if free[name] >= need:
@@ -77,6 +86,38 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, is_counted
         assert spent + sum(free.values()) <= total
     if refused:  # then hardly anything was left for anybody
         assert total - spent < max(needs) + sum(free.values())
+
+
+async def test_budget__what_one_worker_has_left_goes_to_another() -> None:
+    slices, nothing = Slices(Decimal(16)), Decimal(0)
+
+    def budget(name: str) -> SharedBudget:
+        async def ask(_: Limit, need: Decimal) -> Decimal | None:
+            return slices.give(name, need, workers=1)
+
+        made = SharedBudget(ask)
+        made.limit(RunSection(max_requests=16))
+        return made
+
+    def report(name: str, budget: SharedBudget) -> None:
+        for spent, returned in budget.account().values():
+            slices.settle(name, spent, returned)
+
+    a, b = budget("a"), budget("b")
+    await a.reserve(nothing)
+    report("a", a)  # it goes on asking, and keeps the other half of its slice
+    for _ in range(14):
+        await b.reserve(nothing)
+        b.settle(nothing, nothing)
+    waiting = asyncio.create_task(b.reserve(nothing))
+    await asyncio.sleep(0.15)
+    assert not waiting.done()
+    a.settle(nothing, nothing)
+    report("a", a)
+    await asyncio.wait_for(waiting, 2)
+    b.settle(nothing, nothing)
+    with pytest.raises(BudgetSpent, match="16 of 16 requests"):
+        await b.reserve(nothing)
 
 
 async def test_pace__that_gets_a_smaller_share_soon_asks_less() -> None:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from servers.fast import fast
 from servers.runs import ENVIRON, KEY, endpoint, resources, rows, until, write_dataset
 
+from lm_eval_so.core.asking.shared_limits import Limit
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
@@ -32,7 +34,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.runner import cli
 from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.coordinator import Coordinator
+from lm_eval_so.runner.engine.coordinator import Chunk, Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.merge.merge import merge
@@ -40,8 +42,6 @@ from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run
 from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
-from lm_eval_so.runner.store.sign_of_life import Leader
-from lm_eval_so.runner.store.worker_rows import take_up
 from lm_eval_so.terminal.command_line import CommandLine
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
@@ -55,7 +55,6 @@ class Here:
         self.config, self.workers, self.size = config, workers, size
         self.working: dict[str, asyncio.Task[None]] = {}
         self.coordinator = Coordinator([], {})
-        self.assignment: Assignment | None = None
         self.employed = 0
         self.is_cut_off = self.has_lost_coordinator = False
         self.tells: Callable[[Assignment], Assignment] = lambda given: given
@@ -69,25 +68,12 @@ class Here:
     ) -> LMEvalError | None:
         dataset = selection.samples
         assert isinstance(dataset, Dataset)
-        lead = Lead(recorder, new.plan, dataset, run=config.run, size=self.size)
-        self.coordinator = Coordinator(lead.chunks, lead.budget())
-        leader = Leader(selection.folder)
-        self.assignment = Assignment(
-            origin=Origin(config=self.config),
-            folder=selection.folder,
-            leader=leader.id,
-            cwd=Path.cwd(),
-            head=new.head,
-            dataset=dataset.file,
-            refreshes_cache=False,
-            simulates=new.plan.simulates,
-            concurrency=config.run.concurrency // self.workers,
-            left_s=1000,
-        )
-        failure = await lead.ask_all(self, self.workers, leader)
-        leader.resign()
-        await take_up(recorder, keep_errors=True)
-        return failure
+        lead = Lead(recorder, new, dataset, run=config.run, crew=self)
+        origin = Origin(config=self.config)
+        return await lead.ask_all(origin, workers=self.workers, size=self.size)
+
+    def start(self, chunks: list[Chunk], budget: dict[Limit, Decimal]) -> None:
+        self.coordinator = Coordinator(chunks, budget)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         await asyncio.sleep(0)
@@ -97,16 +83,15 @@ class Here:
             raise WorkerLost("its node is gone")
         return getattr(self.coordinator, method)(*arguments)
 
-    async def employ(self, name: str, slot: int, *, has_answers: bool) -> None:
+    async def employ(self, name: str, assignment: Assignment) -> None:
         async def call(method: str, *arguments: Any) -> Any:
             if name not in self.working:
                 raise asyncio.CancelledError  # whoever is dead says nothing
             self.sent.append(arguments)
             return await self.call(method, *arguments)
 
-        assert self.assignment is not None
         self.employed += 1
-        assignment = self.tells(replace(self.assignment, has_answers=has_answers))
+        assignment = self.tells(assignment)
         self.sent.append(assignment)
         self.working[name] = asyncio.create_task(Worker(name, assignment, call).work())
         try:
@@ -186,7 +171,7 @@ async def test_lead__the_run_is_what_one_process_makes(tmp_path: Path):
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["run.json", "run_results.jsonl"]
     last = [event for event in events if isinstance(event, Moved)][-1]
-    assert (last.done, last.note) == (46, "0 workers, 5 of 5 chunks")
+    assert (last.done, last.note) == (46, "0 workers, 0 chunks left")
 
 
 async def test_lead__a_killed_worker_loses_what_was_under_way_alone(tmp_path: Path):
@@ -225,7 +210,7 @@ async def test_lead__a_sample_that_kills_is_found_and_the_rest_is_asked(tmp_path
     with ChatServer(script) as server:
         file = write(tmp_path, server.url)
         engine = Here(file, workers=1, size=6)
-        info = await ask(file, engine)
+        info = await ask(file, engine, **fast(60))
     assert info.counts == {"ok": 11, "error": 1}
     bad = [row for row in rows(tmp_path / "run") if row["status"] == "error"]
     assert [(row["sample_id"], row["error"]["kind"]) for row in bad] == [("q0007", "worker_killed")]
@@ -235,9 +220,35 @@ async def test_lead__workers_that_all_die_end_the_run(tmp_path: Path):
     write_dataset(tmp_path, 30)
     engine = Here(write(tmp_path, "http://127.0.0.1:9/v1"))
     engine.tells = lambda given: (_ for _ in ()).throw(WorkerLost("no memory"))
-    with pytest.raises(CannotMeasure, match=r"\d workers were lost in a minute"):
+    with pytest.raises(CannotMeasure, match="5 workers in a row were lost"):
         await ask(engine.config, engine, **fast(60))
     assert not (tmp_path / "run" / "leader.json").exists()
+
+
+async def test_lead__time_is_up_for_all_and_nothing_is_lost(tmp_path: Path):
+    write_dataset(tmp_path, 500)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
+        file = write(tmp_path, server.url, max_time_s=0.6)
+        with pytest.raises(BudgetSpent, match=r"stopped at 0\.6 s"):
+            await ask(file, Here(file, size=50))
+    assert 0 < len(server.requests) == len(rows(tmp_path / "run")) < 500
+    stopped = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["stopped"]
+    assert stopped["by"] == "max_time_s"
+
+
+async def test_lead__rows_that_do_not_come_end_the_run(tmp_path: Path):
+    class Elsewhere(Here):
+        async def call(self, method: str, *arguments: Any) -> Any:
+            if method == "finished":
+                shutil.rmtree(tmp_path / "run" / "parts" / arguments[1])
+            return await super().call(method, *arguments)
+
+    write_dataset(tmp_path, 100)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.05)) as server:
+        engine = Elsewhere(write(tmp_path, server.url))
+        with pytest.raises(CannotMeasure, match="rows of workers do not come to"):
+            await ask(engine.config, engine)
+    assert len(server.requests) < 100
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,21 @@ def test_add_left_parts__each_row_counts_once_wherever_it_was_killed(
         assert len(good) == len(set(good)) + len(of_log) - len(set(of_log))
 
 
+def test_add_left_parts__leaves_what_is_no_part(tmp_path: Path) -> None:
+    run, own = tmp_path / "run", tmp_path / "own"
+    write(run, lines([(1, True)]))
+    (run / "run.json").write_text(json.dumps(INFO), "utf-8")
+    write(run / "parts" / "000000", lines([(2, True)]))
+    write(run / "parts" / "brakes", lines([(3, True)]))
+    (run / "parts" / "brakes" / "drawing.txt").write_text("mine", "utf-8")
+    write(own, lines([(4, True)]))
+    (run / "parts" / "link").symlink_to(own)
+    assert add_left_parts(run) == 1
+    assert {path.name for path in (run / "parts").iterdir()} == {"brakes", "link"}
+    assert (run / "parts" / "brakes" / "drawing.txt").exists()
+    assert (own / "run_results.jsonl").exists()
+
+
 def test_add_left_parts__a_folder_without_a_run_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path / "parts" / "000000", lines([(1, True)]))
     assert add_left_parts(tmp_path) == 0

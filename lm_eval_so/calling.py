@@ -32,6 +32,7 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(work())
     outcome: list[T | BaseException] = []
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    ended = threading.Event()
 
     async def noted() -> T:
         task = asyncio.current_task()
@@ -44,16 +45,20 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             outcome.append(asyncio.run(noted()))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             outcome.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=copy_context().run, args=(target,), name="lm-eval-so")
     thread.start()
     try:
-        thread.join()
+        ended.wait()  # a `join` that is interrupted takes the thread for ended (Python 3.11)
     except KeyboardInterrupt:  # as the stop button of a notebook: what came back is kept
         for loop, task in started:
             loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        ended.wait()
         raise
+    finally:
+        thread.join()
     [found] = outcome
     if isinstance(found, BaseException):
         raise found

@@ -139,8 +139,9 @@ import lm_eval_so as so
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
 async def cell():
+    run = so.run  # its modules are imported before the button is pressed
     threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    so.run({config!r})
+    run({config!r})
 
 try:
     asyncio.new_event_loop().run_until_complete(cell())  # as ipykernel: Ctrl-C is raised where it is

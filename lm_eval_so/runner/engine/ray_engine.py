@@ -111,7 +111,7 @@ class RayEngine:
             samples, most = new.head.dataset.n, config.run.concurrency
             workers = max(1, min(self.workers or processors, most, samples))
             if workers > (free := int(ray.available_resources().get("CPU", 0))):
-                text = f"{workers} workers need a processor each; the cluster has {free} free"
+                text = f"processors needed: {workers}, one a worker; free in the cluster: {free}"
                 recorder.warn(text, "give the cluster more, or lower --workers")
             size = self.chunk_size or min(_CHUNK, -(-samples // (workers * _CHUNKS_A_WORKER)))
             lead = Lead(recorder, new, dataset, run=config.run, crew=_RayCrew())

@@ -18,13 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evaluate import FINGERPRINT, write_samples
+from evaluate import FINGERPRINT, write_info, write_samples
 from measured import machine, measure
 
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.hashing import sample_hash
-from lm_eval_so.core.records.codec import dumps
-from lm_eval_so.core.records.run import BackendInfo, RunInfo
 
 LONG: tuple[Any, ...] = ("exact_match", "keyword_coverage", "latency_ms")
 SHORT: tuple[Any, ...] = ({"name": "regex", "params": {"pattern": "[0-9]일"}},)
@@ -50,23 +48,7 @@ def write_runs(folder: Path, *, is_short: bool) -> None:
                     "model": "bot-1",
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        info = RunInfo(
-            state="complete",
-            suite="many",
-            config_digest="c" * 64,
-            fingerprint=FINGERPRINT,
-            reach="e" * 64,
-            backend=BackendInfo(name="scripted", label=run.name, model="bot-1"),
-            dataset=dataset.ref,
-            repeats=1,
-            seed=7,
-            planned=dataset.ref.n,
-            counts={"ok": dataset.ref.n},
-            requests=dataset.ref.n,
-            started_at="2026-03-02T09:10:00.000Z",
-            finished_at="2026-03-02T09:13:00.000Z",
-        )
-        (run / "run.json").write_text(dumps(info) + "\n", encoding="utf-8")
+        write_info(run, "many", dataset.ref)
 
 
 def answer(number: int, side: int, *, is_short: bool) -> str:

@@ -84,8 +84,7 @@ async def test_limit__doubles_at_the_start_as_soon_as_half_a_round_is_answered()
     for slot in slots[:7]:
         limiter.answered(slot, 1)
     assert limits(limiter) == [16]
-    for slot in slots[7:]:
-        limiter.answered(slot, 1)  # all but the first of them belong to the round before
+    limiter.answered(slots[7], 1)
     assert limits(limiter) == [16, 32]
     assert [change.why for change in limiter.changes] == ["start", "grew"]
 
@@ -177,6 +176,16 @@ async def test_limit__undoes_a_cut_that_ended_nothing_and_rises_among_refusals()
     assert not traffic.limiter.has_lent.is_set()  # what has ended is forgotten
 
 
+async def test_limit__an_outage_asks_for_no_pace():
+    limiter = Limiter(16)
+    slot = await cut_to_one(limiter)
+    for _ in range(100):
+        limiter.sends(slot, 20)
+        limiter.failed(slot, 20, "server")
+    assert limiter.limit == 1
+    assert not limiter.wants_pace
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**32), st.floats(0, 1))
 def test_limit__holds_its_bounds_whatever_comes_in_whatever_order(
@@ -251,13 +260,14 @@ async def test_slot__bounds_what_is_under_way():
     assert peak == 3
 
 
-async def cut_to_one(limiter: Limiter) -> None:
-    """Fail requests in one slot until the limit is 1."""
+async def cut_to_one(limiter: Limiter) -> Slot:
+    """Fail requests in one slot until the limit is 1, and return the slot."""
     slot = Slot()
     for _ in range(40):
         limiter.sends(slot, 10)
         limiter.failed(slot, 10.1, "rate_limit")
     assert limiter.limit == 1
+    return slot
 
 
 async def noisy(most: int) -> Limiter:

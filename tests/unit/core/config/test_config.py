@@ -86,7 +86,9 @@ def test_load_config__says_that_the_file_is_missing_and_what_writes_one(tmp_path
 
 def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:
     text = MINIMAL + "backend: {name: openai, params: {model: '${MODEL:-gpt}', top: '${TOP}'}}\n"
-    text += "metrics: [{name: llm_judge, params: {rubric: 'Is it ${TOP}?', labels: [a, '${TOP}']}}]\n"
+    text += (
+        "metrics: [{name: llm_judge, params: {rubric: 'Is it ${TOP}?', labels: [a, '${TOP}']}}]\n"
+    )
     config = load_config(write(tmp_path, text), environ={"TOP": "3"})
     assert config.backend is not None
     assert config.backend.params == {"model": "gpt", "top": "3"}

@@ -322,7 +322,7 @@ def test_hostile__answers_and_judges_are_labelled_and_calibrated(tmp_path: Path,
 
     run = write_run(tmp_path, data, ours)
     config = a_config(tmp_path, [{"name": name, "backend": BACKEND}])
-    judge = Raving(longer if name == "pairwise" else lambda _: "yes")
+    judge = Raving(lambda text: "no" if name == "goal" else "A" if "옛" in text("A") else "B")
     report, rows = exported(config, run, judge)
     assert len(dumps(report).encode()) < 200_000
     (page,) = write_label_page(config, write_table(tmp_path / "todo.csv", rows))

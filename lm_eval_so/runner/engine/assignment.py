@@ -1,12 +1,13 @@
-"""The set-up of a worker: what it is told, and what is read on its own machine."""
+"""What a worker is told: the run, a chunk of it; and what it reads on its own machine."""
 
 import asyncio
 import os
 import socket
 import sys
 import time
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lm_eval_so.core.backends.config_secrets import config_redactor
@@ -48,12 +49,30 @@ class Assignment:
     """`run.json` as the leader would begin it; the worker must come to the same."""
     dataset: Path
     refreshes_cache: bool
-    simulates: bool
-    """Whether a sample of the run has a simulated user."""
     concurrency: int = 1
     """Requests that may be under way at this worker."""
     has_answers: bool = False
     """Whether the run has answers, so that the endpoint is known to be there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows to ask, of some samples that stand one after another in the dataset."""
+
+    number: int
+    """Place among the chunks of the dataset, from 0."""
+    at: int
+    """Byte offset of its first sample."""
+    samples: int
+    """Most samples of it."""
+    keys: "array[int]" = field(default_factory=lambda: array("Q"))
+    """Keys of its rows that are to be asked, once that is known."""
+    is_suspect: bool = False
+    """Whether a worker was lost while it asked it."""
+    worker: str = ""
+    """Name of the worker that has claimed it."""
+    part: str = ""
+    """Name of the folder of its rows, likewise."""
 
 
 async def open_config(assignment: Assignment) -> tuple[Config, Redactor]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -12,14 +13,16 @@ import ray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from lm_eval_so.core.asking.shared_limits import Limit
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.files import own_process
 from lm_eval_so.errors import LMEvalError, UsageError
 from lm_eval_so.runner.engine.assignment import Assignment, Origin
+from lm_eval_so.runner.engine.claims import Claims
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
-from lm_eval_so.runner.engine.worker import Worker
+from lm_eval_so.runner.engine.worker import Call, Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
@@ -32,33 +35,33 @@ _CONNECTED_S = 5.0
 class _WorkerActor:
     """A worker in a process of Ray."""
 
-    async def work(self, name: str, assignment: Assignment, coordinator: Any) -> None:
-        """Work until nothing is left."""
+    def __init__(self, name: str, assignment: Assignment, coordinator: Any) -> None:
         own_process()
-        await Worker(name, assignment, partial(_call, coordinator)).work()
+        self._worker = Worker(name, assignment, partial(_call, coordinator))
+
+    async def work(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the worker."""
+        return await getattr(self._worker, method)(*arguments)
 
 
 class _RayCrew:
     """The workers and their coordinator on a cluster."""
 
-    def start(self, *arguments: Any) -> None:
+    def start(self, budget: dict[Limit, Decimal]) -> None:
         place = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         kind = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=place)(Coordinator)
-        self._coordinator: Any = kind.remote(*arguments)
+        self._coordinator: Any = kind.remote(budget)
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        try:
-            return await _call(self._coordinator, method, *arguments)
-        except RayActorError as error:
-            raise WorkerLost(_first_line(error)) from None
+        return await _call(self._coordinator, method, *arguments)
 
-    async def employ(self, name: str, assignment: Assignment) -> None:
+    @asynccontextmanager
+    async def employ(self, name: str, assignment: Assignment) -> AsyncIterator[Call]:
         # no restart and no retry of Ray's: what is asked again is decided here
-        actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_WorkerActor).remote()
+        kind = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_WorkerActor)
+        actor = kind.remote(name, assignment, self._coordinator)
         try:
-            await actor.work.remote(name, assignment, self._coordinator)
-        except RayActorError as error:
-            raise WorkerLost(_first_line(error)) from None
+            yield partial(_call, actor, "work")
         finally:
             ray.kill(actor)
 
@@ -114,8 +117,9 @@ class RayEngine:
                 text = f"processors needed: {workers}, one a worker; free in the cluster: {free}"
                 recorder.warn(text, "give the cluster more, or lower --workers")
             size = self.chunk_size or min(_CHUNK, -(-samples // (workers * _CHUNKS_A_WORKER)))
-            lead = Lead(recorder, new, dataset, run=config.run, crew=_RayCrew())
-            return await lead.ask_all(self.origin, workers=workers, size=size)
+            claims = Claims(recorder, new.plan, dataset, size=size)
+            lead = Lead(recorder, new, claims, run=config.run, crew=_RayCrew())
+            return await lead.ask_all(self.origin, workers=workers)
 
     @asynccontextmanager
     async def _cluster(self) -> AsyncIterator[int]:
@@ -140,8 +144,11 @@ class RayEngine:
             await asyncio.to_thread(ray.shutdown)
 
 
-async def _call(coordinator: Any, method: str, *arguments: Any) -> Any:
-    return await getattr(coordinator, method).remote(*arguments)
+async def _call(actor: Any, method: str, *arguments: Any) -> Any:
+    try:
+        return await getattr(actor, method).remote(*arguments)
+    except RayActorError as error:
+        raise WorkerLost(_first_line(error)) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -6,19 +6,16 @@ it, and however often. A part is gone once its rows stand there.
 
 import asyncio
 import shutil
-from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.files import cannot_write
-from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
-from lm_eval_so.runner.store.row_log import RowOffsets
 from lm_eval_so.runner.store.run_dir import (
     LOCK_FILE,
     NEW_FILE,
@@ -32,7 +29,7 @@ from lm_eval_so.runner.store.run_dir import (
 
 _QUIET_S = 2.0
 """Time without a new row after which nobody writes to a part any more."""
-_PATIENCE_S = 30.0
+_MOST_LOOKS = 15
 
 
 async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
@@ -49,9 +46,8 @@ async def take_up(recorder: Recorder, *, keep_errors: bool) -> None:
     if not folder.is_dir():
         return
     await _until_quiet(folder)
-    before = recorder.tally.rows
-    add_parts(recorder, [part.name for part in _parts(folder)], keep_errors=keep_errors)
-    if found := recorder.tally.rows - before:
+    names = [part.name for part in _parts(folder)]
+    if found := add_parts(recorder, names, keep_errors=keep_errors):
         recorder.notice(f"{counted(found, 'row')} of workers that have ended are taken up")
     with suppress(OSError):
         folder.rmdir()
@@ -76,8 +72,8 @@ def open_part(
     return Recorder(part, head, Done.none_of(()), asker=asker, resources=resources)
 
 
-def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = True) -> None:
-    """Add the rows of parts that the run lacks, and delete the parts.
+def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = True) -> int:
+    """Add the rows of parts that the run lacks, delete the parts, and return the number of rows.
 
     Args:
         recorder: Recorder of the run.
@@ -88,6 +84,7 @@ def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = T
         InputError: If a part cannot be read, or the log not be written.
         ResultsChanged: If another program changed the log.
     """
+    before = recorder.tally.rows
     parts = [recorder.run_dir.path / PARTS_FOLDER / name for name in names]
     for part in parts:
         for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
@@ -96,12 +93,13 @@ def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = T
         _take_notes(recorder, part)
     recorder.run_dir.log.sync()
     _remove(parts)
+    return recorder.tally.rows - before
 
 
 def add_left_parts(folder: Path) -> int:
     """Add the rows of parts to a run whose leader was killed, and return their number.
 
-    For want of a plan every row counts that the log lacks.
+    For want of a plan every row counts that has no answer in the log.
 
     Args:
         folder: Folder of a run.
@@ -112,22 +110,20 @@ def add_left_parts(folder: Path) -> int:
     parts = _parts(folder / PARTS_FOLDER)
     if not parts or (info := read_info(folder)) is None:
         return 0
+
+    def rows(*places: Path) -> Iterator[tuple[int, RunResult]]:
+        for place in places:
+            for key, _, row in read_rows(place, info.fingerprint, damaged=[]):
+                yield key, row
+
     with closing(RunDir.open(folder)) as run_dir:
-        places = [folder, *parts]
-        keys = (
-            key for place in places for key, _, _ in read_rows(place, info.fingerprint, damaged=[])
-        )
-        there, added = RowOffsets(array("Q", keys)), 0
-        for key, at, row in read_rows(folder, info.fingerprint, damaged=[]):
-            if row.status.is_final:
-                there.put(key, at)
-        for part in parts:
-            for key, _, row in read_rows(part, info.fingerprint, damaged=[]):
-                if there.lacks(key):
-                    at = run_dir.log.append(row)
-                    added += 1
-                    if row.status.is_final:
-                        there.put(key, at)
+        keys, added = {key for key, _ in rows(*parts)}, 0
+        answered = {key for key, row in rows(folder) if key in keys and row.status.is_final}
+        for key, row in rows(*parts):
+            if key not in answered:
+                run_dir.log.append(row)
+                answered |= {key} if row.status.is_final else set()
+                added += 1
         run_dir.log.sync()
     _remove(parts)
     with suppress(OSError):
@@ -148,13 +144,8 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _remove(parts: Iterable[Path]) -> None:
-    for part in parts:
-        try:
-            shutil.rmtree(part)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise cannot_write(part, error) from None
+    for part in parts:  # what cannot be deleted is read again, and its keys are there
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _take_notes(recorder: Recorder, part: Path) -> None:
@@ -162,20 +153,19 @@ def _take_notes(recorder: Recorder, part: Path) -> None:
     with suppress(RecordError):
         if (info := read_info(part)) is not None:
             asker = recorder.asker
-            asker.adaptations += [
-                each for each in info.adaptations if each not in asker.adaptations
-            ]
-            asker.notes += [each for each in info.notes if each not in asker.notes]
+            asker.adaptations = list(dict.fromkeys([*asker.adaptations, *info.adaptations]))
+            asker.notes = list(dict.fromkeys([*asker.notes, *info.notes]))
 
 
 async def _until_quiet(folder: Path) -> None:
     """Wait for workers whose leader was killed: they end by themselves, soon after it."""
-    before, loop = None, asyncio.get_running_loop()
-    end = loop.time() + _PATIENCE_S
-    while (now := _sizes(folder)) and now != before and loop.time() < end:
-        before = now
+    sizes: list[int] = []
+    for _ in range(_MOST_LOOKS):
+        before, sizes = sizes, _sizes(folder)
+        if sizes == before:
+            return
         await asyncio.sleep(_QUIET_S)
 
 
-def _sizes(folder: Path) -> dict[Path, int]:
-    return {file: file.stat().st_size for file in folder.glob(f"*/{RESULTS_FILE}")}
+def _sizes(folder: Path) -> list[int]:
+    return sorted(file.stat().st_size for file in folder.glob(f"*/{RESULTS_FILE}"))

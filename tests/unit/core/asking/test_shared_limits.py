@@ -45,7 +45,8 @@ def test_shares__are_equal_soon_after_one_joins_and_whole_after_one_left():
     assert shares.lease("a", 0.5) == 0.5
     assert shares.lease("b", 1.1) == 0.5
     assert shares.lease("a", 1.2) == 0.5
-    assert shares.lease("a", 2.2) == 1.0
+    assert shares.lease("a", 2.2) == 0.5  # b may be late
+    assert shares.lease("a", 3.2) == 1.0
 
 
 @given(
@@ -73,9 +74,10 @@ def test_slices__end_and_never_pass_the_budget(total, needs, workers, random):
                 refused += 1
                 break
             free[name] += given_
-            for other in free.keys() - {name}:
-                slices.settle(str(other), Decimal(0), free[other])
-                free[other] = Decimal(0)
+            if not given_:
+                for other, unused in free.items():
+                    slices.settle(str(other), Decimal(0), unused)
+                free = dict.fromkeys(free, Decimal(0))
         else:
             raise AssertionError("nobody gives back, and nobody is refused")
         if free[name] >= need:
@@ -110,12 +112,14 @@ async def test_budget__what_one_worker_has_left_goes_to_another() -> None:
         await b.reserve(nothing)
         b.settle(nothing, nothing)
     waiting = asyncio.create_task(b.reserve(nothing))
+    report("b", b)
     await asyncio.sleep(0.15)
     assert not waiting.done()
     a.settle(nothing, nothing)
     report("a", a)
     await asyncio.wait_for(waiting, 2)
     b.settle(nothing, nothing)
+    report("b", b)
     with pytest.raises(BudgetSpent, match="16 of 16 requests"):
         await b.reserve(nothing)
 

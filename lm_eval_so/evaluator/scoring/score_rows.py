@@ -129,7 +129,7 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
     rows = len(sheet.sample_of)
     needs = {each.id: each.sample_needs for each in gathered.bound}
     if gathered.changed:
-        what = f"{gathered.changed} of {rows} rows changed since they were asked; no score"
+        what = f"{gathered.changed:,} of {counted(rows, 'row')} changed since they were asked; no score"
         yield Warned(stage=STAGE, text=what, hint="run again to ask them as they are now")
     for metric_id, column in sheet.columns.items():
         if rows and len(column.not_applicable) == rows:
@@ -143,7 +143,8 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
         lost, of = codes.total(), rows - len(column.not_applicable) - untimed
         by_code = ", ".join(f"{n} {code}" for code, n in codes.most_common())
         limit = f"; a gate accepts at most {_LIMIT:.0%}" if lost > _LIMIT * of else ""
-        text = f"{metric_id}: {lost} of {of} rows have no score ({lost / of:.1%}): {by_code}"
+        have = counted(of, "row has", "rows have")
+        text = f"{metric_id}: {lost:,} of {have} no score ({lost / of:.1%}): {by_code}"
         sample = sheet.samples.ids[sheet.sample_of[first]]
         hint = f"first: {sample}: {why}" if keeps_texts else f"first: {sample}"
         yield Warned(stage=STAGE, text=f"{text}{limit}", hint=hint)

@@ -33,11 +33,10 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Moved
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.claims import Claims
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator, Report
 from lm_eval_so.runner.engine.lead import Lead
-from lm_eval_so.runner.engine.worker import Call, Worker
+from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run as ask
 from lm_eval_so.runner.store.fingerprint import NewRun
@@ -66,10 +65,9 @@ class Counting:
     ) -> LMEvalError | None:
         dataset = selection.samples
         assert isinstance(dataset, Dataset)
-        claims = Claims(recorder, new.plan, dataset, size=CHUNK)
-        lead = Lead(recorder, new, claims, run=config.run, crew=self)
+        lead = Lead(recorder, new, dataset, run=config.run, crew=self)
         began_at = time.monotonic()
-        failure = await lead.ask_all(Origin(config=self.config), workers=WORKERS)
+        failure = await lead.ask_all(Origin(config=self.config), workers=WORKERS, size=CHUNK)
         self.took_s = time.monotonic() - began_at
         return failure
 

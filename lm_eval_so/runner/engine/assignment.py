@@ -1,4 +1,4 @@
-"""What a worker is told: the run, a chunk of it; and what it reads on its own machine."""
+"""The set-up of a worker: what it is told, and what is read on its own machine."""
 
 import asyncio
 import os
@@ -6,10 +6,12 @@ import socket
 import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from lm_eval_so.core.asking.cost.budget import Spent
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
@@ -19,6 +21,10 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import LMEvalError, UsageError, Where
 from lm_eval_so.runner.store.sign_of_life import is_led_by
 
+Call = Callable[..., Awaitable[Any]]
+"""Calls a method elsewhere: its name and arguments → its result."""
+Failure = tuple[LMEvalError, Spent | None]
+"""Error that ends the run, and the limit of the budget that was reached."""
 _UNTIL_SEEN_S = 3.0
 """Time that a shared file system may take to show a file that another machine has written."""
 

@@ -28,7 +28,7 @@ class Claims:
         """Chunks that workers have claimed, by part."""
         self.came: Counter[str] = Counter()
         """Rows that came, by worker."""
-        self.dataset = dataset
+        self._dataset = dataset
         self._recorder, self._plan, self._size = recorder, plan, size
         self._parts = count(1)
         starts = enumerate(dataset.starts(size))
@@ -78,7 +78,7 @@ class Claims:
     def _give_up(self, chunk: Chunk) -> None:
         planned = self._keys(chunk)
         done = {*planned} - {*self._lacking(chunk.keys)}
-        samples = self.dataset.some(chunk.at, chunk.samples)
+        samples = self._dataset.some(chunk.at, chunk.samples)
         for job in jobs(samples, planned, done, self._plan.settings):
             self._recorder.record_killed(job)
 

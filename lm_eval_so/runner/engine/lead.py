@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from lm_eval_so.core.asking.shared_limits import MONEY, REQUESTS, Limit, limits_of
 from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, LMEvalError
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Failure, Origin
 from lm_eval_so.runner.engine.claims import Claims
 from lm_eval_so.runner.engine.coordinator import News
-from lm_eval_so.runner.engine.worker import Call, Failure
 from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
 from lm_eval_so.runner.store.sign_of_life import Leader
@@ -52,27 +52,28 @@ class Lead:
     Args:
         recorder: Recorder of the run, in whose log all rows go.
         new: Head and rows of the run.
-        claims: Chunks of it.
+        dataset: Samples of the rows.
         run: Limits of the run.
         crew: Workers and coordinator.
     """
 
     def __init__(
-        self, recorder: Recorder, new: NewRun, claims: Claims, *, run: RunSection, crew: Crew
+        self, recorder: Recorder, new: NewRun, dataset: Dataset, *, run: RunSection, crew: Crew
     ) -> None:
-        self._recorder, self._new, self._claims = recorder, new, claims
+        self._recorder, self._new, self._dataset = recorder, new, dataset
         self._run, self._crew = run, crew
         self._told: set[str] = set()
         self._lost: set[str] = set()
         self._has_ended = asyncio.Event()
         self._failure: LMEvalError | None = None
 
-    async def ask_all(self, origin: Origin, *, workers: int) -> LMEvalError | None:
+    async def ask_all(self, origin: Origin, *, workers: int, size: int) -> LMEvalError | None:
         """Have workers ask all rows that are not there, and return the error that ended it early.
 
         Args:
             origin: Command line of the run.
             workers: Number of workers.
+            size: Samples a chunk.
         """
         recorder, before = self._recorder, self._recorder.tally.attempts
         leader = Leader(recorder.run_dir.path)
@@ -82,9 +83,10 @@ class Lead:
             leader=leader.id,
             cwd=Path.cwd(),
             head=self._new.head,
-            dataset=self._claims.dataset.file.absolute(),
+            dataset=self._dataset.file.absolute(),
             refreshes_cache=recorder.resources.refreshes_cache,
         )
+        self._claims = Claims(recorder, self._new.plan, self._dataset, size=size)
         self._crew.start(self._budget())
         each, more = divmod(self._run.concurrency, workers)
         places = [replace(assignment, concurrency=each + (i < more)) for i in range(workers)]

@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -13,16 +12,14 @@ import ray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from lm_eval_so.core.asking.shared_limits import Limit
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.files import own_process
 from lm_eval_so.errors import LMEvalError, UsageError
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.claims import Claims
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
-from lm_eval_so.runner.engine.worker import Call, Worker
+from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.store.fingerprint import NewRun
 from lm_eval_so.runner.store.recorder import Recorder
@@ -47,10 +44,10 @@ class _WorkerActor:
 class _RayCrew:
     """The workers and their coordinator on a cluster."""
 
-    def start(self, budget: dict[Limit, Decimal]) -> None:
+    def start(self, *arguments: Any) -> None:
         place = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         kind = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=place)(Coordinator)
-        self._coordinator: Any = kind.remote(budget)
+        self._coordinator: Any = kind.remote(*arguments)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         return await _call(self._coordinator, method, *arguments)
@@ -117,9 +114,8 @@ class RayEngine:
                 text = f"processors needed: {workers}, one a worker; free in the cluster: {free}"
                 recorder.warn(text, "give the cluster more, or lower --workers")
             size = self.chunk_size or min(_CHUNK, -(-samples // (workers * _CHUNKS_A_WORKER)))
-            claims = Claims(recorder, new.plan, dataset, size=size)
-            lead = Lead(recorder, new, claims, run=config.run, crew=_RayCrew())
-            return await lead.ask_all(self.origin, workers=workers)
+            lead = Lead(recorder, new, dataset, run=config.run, crew=_RayCrew())
+            return await lead.ask_all(self.origin, workers=workers, size=size)
 
     @asynccontextmanager
     async def _cluster(self) -> AsyncIterator[int]:

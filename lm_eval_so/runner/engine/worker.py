@@ -3,26 +3,21 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from lm_eval_so.core.asking.cost.budget import Spent
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.core.secrets import Redactor, clean_exception
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.engine.assignment import Assignment, Chunk, here, open_config
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Chunk, Failure, here, open_config
 from lm_eval_so.runner.engine.chunk import open_chunks
 from lm_eval_so.runner.engine.coordinator import Lease, Report
 
-Call = Callable[..., Awaitable[Any]]
-"""Calls a method elsewhere: its name and arguments → its result."""
-Failure = tuple[LMEvalError, Spent | None]
-"""Error that ends the run, and the limit of the budget that was reached."""
 _PATIENCE_S = 10.0
 """Time after which a coordinator that does not answer counts as lost."""
 

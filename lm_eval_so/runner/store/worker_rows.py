@@ -86,11 +86,10 @@ def add_parts(recorder: Recorder, names: Iterable[str], *, keep_errors: bool = T
     """
     before = recorder.tally.rows
     parts = [recorder.run_dir.path / PARTS_FOLDER / name for name in names]
-    for part in parts:
-        for key, _, row in read_rows(part, recorder.head.fingerprint, damaged=[]):
-            if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
-                recorder.take(key, row)
-        _take_notes(recorder, part)
+    for key, row in _rows(parts, recorder.head):
+        if recorder.done.offsets.lacks(key) and (keep_errors or row.status.is_final):
+            recorder.take(key, row)
+    _take_notes(recorder, parts)
     recorder.run_dir.log.sync()
     _remove(parts)
     return recorder.tally.rows - before
@@ -110,16 +109,10 @@ def add_left_parts(folder: Path) -> int:
     parts = _parts(folder / PARTS_FOLDER)
     if not parts or (info := read_info(folder)) is None:
         return 0
-
-    def rows(*places: Path) -> Iterator[tuple[int, RunResult]]:
-        for place in places:
-            for key, _, row in read_rows(place, info.fingerprint, damaged=[]):
-                yield key, row
-
     with closing(RunDir.open(folder)) as run_dir:
-        keys, added = {key for key, _ in rows(*parts)}, 0
-        answered = {key for key, row in rows(folder) if key in keys and row.status.is_final}
-        for key, row in rows(*parts):
+        keys, log, added = {key for key, _ in _rows(parts, info)}, _rows([folder], info), 0
+        answered = {key for key, row in log if key in keys and row.status.is_final}
+        for key, row in _rows(parts, info):
             if key not in answered:
                 run_dir.log.append(row)
                 answered |= {key} if row.status.is_final else set()
@@ -143,18 +136,26 @@ def _parts(folder: Path) -> list[Path]:
     return [each for each in folders if {file.name for file in each.iterdir()} <= own]
 
 
+def _rows(folders: Iterable[Path], head: RunInfo) -> Iterator[tuple[int, RunResult]]:
+    """Yield key and row of every whole row of a run in some folders."""
+    for folder in folders:
+        for key, _, row in read_rows(folder, head.fingerprint, damaged=[]):
+            yield key, row
+
+
 def _remove(parts: Iterable[Path]) -> None:
     for part in parts:  # what cannot be deleted is read again, and its keys are there
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _take_notes(recorder: Recorder, part: Path) -> None:
-    """Take over what a worker has found out about the endpoint."""
-    with suppress(RecordError):
-        if (info := read_info(part)) is not None:
-            asker = recorder.asker
-            asker.adaptations = list(dict.fromkeys([*asker.adaptations, *info.adaptations]))
-            asker.notes = list(dict.fromkeys([*asker.notes, *info.notes]))
+def _take_notes(recorder: Recorder, parts: Iterable[Path]) -> None:
+    """Take over what workers have found out about the endpoint."""
+    asker = recorder.asker
+    for part in parts:
+        with suppress(RecordError):
+            if (info := read_info(part)) is not None:
+                asker.adaptations = list(dict.fromkeys([*asker.adaptations, *info.adaptations]))
+                asker.notes = list(dict.fromkeys([*asker.notes, *info.notes]))
 
 
 async def _until_quiet(folder: Path) -> None:

@@ -34,11 +34,10 @@ from lm_eval_so.errors import (
     UsageError,
 )
 from lm_eval_so.runner import cli
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.claims import Claims
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
-from lm_eval_so.runner.engine.worker import Call, Worker
+from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.merge.merge import merge
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
 from lm_eval_so.runner.run import run
@@ -70,9 +69,9 @@ class Here:
     ) -> LMEvalError | None:
         dataset = selection.samples
         assert isinstance(dataset, Dataset)
-        claims = Claims(recorder, new.plan, dataset, size=self.size)
-        lead = Lead(recorder, new, claims, run=config.run, crew=self)
-        return await lead.ask_all(Origin(config=self.config), workers=self.workers)
+        lead = Lead(recorder, new, dataset, run=config.run, crew=self)
+        origin = Origin(config=self.config)
+        return await lead.ask_all(origin, workers=self.workers, size=self.size)
 
     def start(self, budget: dict[Limit, Decimal]) -> None:
         self.coordinator = Coordinator(budget)

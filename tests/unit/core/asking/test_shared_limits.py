@@ -143,10 +143,11 @@ async def test_pace__that_gets_a_smaller_share_soon_asks_less() -> None:
     allowance.take(0.05, pause_s=0.0, asked_at=time.monotonic())
     await asyncio.sleep(0.3)
     assert 10 <= len(sent) <= 20 + 10 + 3
-    allowance.take(0.0, pause_s=0.0, asked_at=time.monotonic())
-    await asyncio.sleep(0.15)
-    before = len(sent)
-    await asyncio.sleep(0.15)
-    assert len(sent) == before
+    for share, since_s in ((0.0, 0.0), (1.0, LEASE_S)):  # none, then one that has run out
+        allowance.take(share, pause_s=0.0, asked_at=time.monotonic() - since_s)
+        await asyncio.sleep(0.15)
+        before = len(sent)
+        await asyncio.sleep(0.15)
+        assert len(sent) == before
     shared.stop.set()
     await asyncio.gather(*sending)

@@ -231,6 +231,22 @@ async def test_lead__a_sample_that_kills_is_found_and_the_rest_is_asked(tmp_path
     assert [(row["sample_id"], row["error"]["kind"]) for row in bad] == [("q0007", "worker_killed")]
 
 
+async def test_lead__a_lost_worker_claims_nothing_more(tmp_path: Path):
+    """It waits for a second chunk as its first one is lost; the place is empty for a second then."""
+
+    def script(seen: Seen) -> Reply:
+        if len(server.requests) <= 2:
+            loop.call_soon_threadsafe(engine.kill, engine.employed[-1])
+        return Reply(text="ok", latency_s=0.05)
+
+    write_dataset(tmp_path, 2)
+    loop = asyncio.get_running_loop()
+    with ChatServer(script) as server:
+        engine = Here(write(tmp_path, server.url), workers=1)
+        info = await ask(engine.config, engine)
+    assert (info.counts, len(engine.employed)) == ({"ok": 2}, 3)
+
+
 async def test_lead__workers_that_all_die_end_the_run(tmp_path: Path):
     write_dataset(tmp_path, 30)
     engine = Here(write(tmp_path, "http://127.0.0.1:9/v1"))

@@ -17,6 +17,7 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.store.recorder import Done, Recorder
 from lm_eval_so.runner.store.run_dir import (
+    INFO_FILE,
     LOCK_FILE,
     NEW_FILE,
     PARTS_FOLDER,
@@ -27,6 +28,7 @@ from lm_eval_so.runner.store.run_dir import (
     read_rows,
 )
 
+_OWN_FILES = {*RUN_FILES, LOCK_FILE, NEW_FILE} - {PARTS_FOLDER}
 _QUIET_S = 2.0
 """Time without a new row after which nobody writes to a part any more."""
 _MOST_LOOKS = 15
@@ -127,13 +129,18 @@ def add_left_parts(folder: Path) -> int:
 def _parts(folder: Path) -> list[Path]:
     """Return the parts in a folder: what holds anything but a run's files is somebody else's, and stays.
 
-    A user may have a folder of this name where a run is written.
+    A user may have a folder of this name where a run is written. A worker that was killed may have
+    left half a `run.json`, beside the place that it was meant for.
     """
     if not folder.is_dir():
         return []
-    own = {*RUN_FILES, LOCK_FILE, NEW_FILE} - {PARTS_FOLDER}
     folders = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
-    return [each for each in folders if {file.name for file in each.iterdir()} <= own]
+    return [each for each in folders if all(_is_own(file.name) for file in each.iterdir())]
+
+
+def _is_own(name: str) -> bool:
+    """Return whether a file of this name is one that a worker writes."""
+    return name in _OWN_FILES or name.startswith(f".{INFO_FILE}.")
 
 
 def _rows(folders: Iterable[Path], head: RunInfo) -> Iterator[tuple[int, RunResult]]:

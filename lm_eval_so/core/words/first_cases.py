@@ -239,7 +239,7 @@ def low_cases(
         return ()
     own = report.samples.own_ids
     shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
-    known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
+    known = [shown[each] for each in report.failed_among(shown)]
     names = {*own.values()}
 
     def is_twin(case: Case) -> bool:
@@ -285,12 +285,12 @@ def look_first(
     """Yield how many cases score low or have no answer, in a first run; and which, if no text of them is there."""
     if report is None or not _is_first(comparison):
         return
-    low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
-    if low:
-        names = [own.get(each, each) for each in low[:MOST_FIRST]]
-        ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
+    n, own = report.failed_count, report.samples.own_ids
+    if n:
+        names = [own.get(each, each) for each in dict.fromkeys(report.failed_ids[:MOST_FIRST])]
+        ids = ", ".join([*names, *(["…"] if n > MOST_FIRST else [])])
         of = report.sample_count
-        figures = {"n": count(len(low)), "of": count(of), "ids": ids}
+        figures = {"n": count(n), "of": count(of), "ids": ids}
         is_shown = bool(low_cases(comparison, report, language))
         yield say("report.low" if is_shown else "report.look_first", language, figures)
 

@@ -14,7 +14,16 @@ from lm_eval_so.core.words import texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
+from lm_eval_so.reporter.html.case_states import (
+    STATES,
+    VIEWS,
+    CaseState,
+    case_states,
+    lost_rows,
+    right_rows,
+    told_samples,
+)
+from lm_eval_so.reporter.html.listed import some_listed
 from lm_eval_so.reporter.views.cases import (
     findings,
     is_answer,
@@ -38,6 +47,8 @@ _NOT_KEPT: Final = -2
 _EXACT: Final = 1e15
 _MARKS: Final = 20
 """Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
+_LEAST: Final = 80
+"""Bytes of the smallest case."""
 _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 _COLUMNS = (
     *("id", "ref", "input", "expected", "references", "language"),
@@ -103,9 +114,19 @@ def case_list(
         style: Language, secrets, and which cases the page holds.
         budget: Largest size in bytes.
     """
-    entries = _Entries(report, comparison, style)
-    heads, order = entries.heads(), entries.order()
     limit = None if style.cases is ReportCases.ALL else budget
+    listed = limit and some_listed(
+        report,
+        told_samples(comparison),
+        lost_rows(report),
+        most=limit // _LEAST,
+        rank=_by_chance,
+    )
+    entries = _Entries(listed.report if listed else report, comparison, style)
+    told, total = entries.telling, len(entries.states)
+    if listed:
+        told, total = listed.telling, listed.total
+    heads, order = entries.heads(total), entries.order()
     kept = _within(entries, order, limit)
     columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
     places = {entry["sample"]: place for place, entry in enumerate(columns)}
@@ -120,7 +141,7 @@ def case_list(
     return CaseList(
         data=text,
         texts=_json(texts_of("case_list", style.language)),
-        left_out=_left_out(entries, order, kept, style),
+        left_out=_left_out(order, kept, style, telling=(entries.telling, told), total=total),
     )
 
 
@@ -190,17 +211,15 @@ class _Entries:
         known = {*telling}
         first = [each for each in ranked if each in known]
         others = [each for each in self.states if each not in known]
-        others.sort(
-            key=lambda each: blake2b(each.encode("utf-8", "replace"), digest_size=8).digest()
-        )
+        others.sort(key=_by_chance)
         return [*first, *(each for each in telling if each not in ranked), *others]
 
-    def heads(self) -> dict[str, Any]:
-        """Return what is common to all cases."""
+    def heads(self, total: int) -> dict[str, Any]:
+        """Return what is common to all cases, of which there are so many."""
         place, metrics = self.texts.place, self._report.metrics
         columns = self._report.samples
         return {
-            "total": len(self.states),
+            "total": total,
             "names": [place(name) for name in columns.scores],
             "lower": [
                 name in metrics and metrics[name].direction is Direction.LOWER
@@ -354,17 +373,35 @@ def _bits(state: CaseState) -> int:
 
 
 def _left_out(
-    entries: _Entries, order: Sequence[str], kept: Mapping[str, object], style: Style
+    order: Sequence[str],
+    kept: Mapping[str, object],
+    style: Style,
+    *,
+    telling: tuple[int, int],
+    total: int,
 ) -> str | None:
-    if len(kept) == len(order):
+    """Return the sentence on the cases that are left out.
+
+    Args:
+        order: Cases that were tried; those that tell something come first.
+        kept: Cases that fit.
+        style: Language.
+        telling: Number of those that tell something, and of all such cases of the report.
+        total: Number of cases of the report.
+    """
+    if len(kept) == total:
         return None
-    first, rest = order[: entries.telling], order[entries.telling :]
-    told, drawn = sum(each in kept for each in first), sum(each in kept for each in rest)
+    tried, all_ = telling
+    told, drawn = (sum(each in kept for each in some) for some in (order[:tried], order[tried:]))
     words = words_of("case_list", style.language)
-    key = "left_out_rest" if told == len(first) else "left_out_telling"
-    return words(
-        key, told=count(told), all=count(len(first)), drawn=count(drawn), rest=count(len(rest))
-    )
+    key = "left_out_rest" if told == all_ else "left_out_telling"
+    rest = count(total - all_)
+    return words(key, told=count(told), all=count(all_), drawn=count(drawn), rest=rest)
+
+
+def _by_chance(sample_id: str) -> bytes:
+    """Return what orders samples by chance, the same way whenever the ids are the same."""
+    return blake2b(sample_id.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _best(metric: Any) -> float | None:

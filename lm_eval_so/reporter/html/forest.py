@@ -4,6 +4,7 @@ Ratios such as cost stand in groups of their own, on a logarithmic axis that is 
 """
 
 import math
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -257,7 +258,7 @@ class _Told:
     def _histogram(self, change: _Change) -> Markup:
         """Draw the scores of the cases, and of the baseline as far as the changes tell all of them."""
         summary = change.summary
-        now = _by_case(self.report, change.key)
+        now = _scores(self.report, change.key)
         if summary is None or summary.range is None or not now:
             return Markup()
         changed = [each for each in self.comparison.changed if each.metric == change.key]
@@ -268,9 +269,11 @@ class _Told:
         )
         before: list[int] = []
         if is_whole and change.metric.n == len(now):
-            earlier = now | {each.sample_id: each.baseline for each in changed}
-            before = drawings.bins([*earlier.values()], summary.range)
-        return drawings.histogram(drawings.bins([*now.values()], summary.range), before)
+            before = drawings.bins(now, summary.range)
+            for each in changed:
+                for value, n in ((each.candidate, -1), (each.baseline, 1)):
+                    before[drawings.bin_of(value, summary.range)] += n
+        return drawings.histogram(drawings.bins(now, summary.range), before)
 
 
 def _method_name(method: str, words: Words) -> str:
@@ -281,15 +284,17 @@ def _method_name(method: str, words: Words) -> str:
         return method
 
 
-def _by_case(report: EvaluationReport, key: str) -> dict[str, float]:
+def _scores(report: EvaluationReport, key: str) -> Sequence[float]:
     """Return the mean score of each case that has one."""
+    columns, values = report.samples, report.samples.scores.get(key, ())
+    if not any(columns.repeats):
+        scored: Sequence[float] = array("d", (value for value in values if value is not None))
+        return scored
     found: dict[str, list[float]] = {}
-    for sample_id, value in zip(
-        report.samples.ids, report.samples.scores.get(key, ()), strict=False
-    ):
+    for sample_id, value in zip(columns.ids, values, strict=False):
         if value is not None:
             found.setdefault(sample_id, []).append(value)
-    return {sample_id: sum(values) / len(values) for sample_id, values in found.items()}
+    return [sum(own) / len(own) for own in found.values()]
 
 
 def forest_of_means(

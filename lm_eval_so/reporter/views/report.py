@@ -1,10 +1,10 @@
 """View of an evaluation report: scores, judges, cost and time."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lm_eval_so.core.clock import parse_time
+from lm_eval_so.core.columns.index import times_in
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import Case, EvaluationReport, JudgeHealth
@@ -74,9 +74,7 @@ def view_report(
         ),
         cases=Cases(
             shown=tuple(_cases_once(report, groups[:examples], words)),
-            note=cases_note(
-                max(len({*report.failed_ids}), len(groups)), len(groups[:examples]), words
-            ),
+            note=cases_note(max(report.failed_count, len(groups)), len(groups[:examples]), words),
         ),
         judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
         costs=tuple(cost_rows(report, words)),
@@ -99,7 +97,7 @@ def _cases_once(
 ) -> Iterator[CaseView]:
     """Yield a case for each group: of several answers the first, with how many of all are like it."""
     shown = {same[0].sample_id for same in groups}
-    refs, asked = report.samples.own_ids, Counter(filter(shown.__contains__, report.samples.ids))
+    refs, asked = report.samples.own_ids, times_in(report.samples.ids, shown)
     for same in groups:
         first = min(same, key=lambda case: case.repeat)
         view = case_view(first, report.metrics, words, refs)
@@ -166,10 +164,10 @@ def _incomplete(report: EvaluationReport, words: Words) -> Iterator[str]:
     if experiment.complete:
         return
     text = words("incomplete", n=count(experiment.missing))
-    rows, refs = zip(columns.ids, columns.statuses, strict=True), columns.own_ids
-    lost = [refs.get(name, name) for name, status in rows if status == MISSING]
+    rows, refs = enumerate(columns.statuses), columns.own_ids
+    lost = dict.fromkeys(columns.ids[row] for row, status in rows if status == MISSING)
     if lost:
-        some = ", ".join(list(dict.fromkeys(lost))[:_MOST_MISSING])
+        some = ", ".join(refs.get(name, name) for name in [*lost][:_MOST_MISSING])
         text += f" {words('missing_first', ids=some)}"
     yield text
     stopped = experiment.budget.get("stopped")

@@ -3,7 +3,7 @@
 Broken ones come first, then those behind a slice that is proven worse, then the largest falls.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -163,19 +163,19 @@ def _changed(
         now=", ".join(_values(now, metrics, language)),
         baseline_answer=first.baseline_answer,
         answer=first.candidate_answer,
-        reasons=tuple(_reasons(same)),
+        reasons=tuple(_each_once((case.metric, case.reason) for case in same)),
         notes=tuple(_again(same, language)),
         right_before=_counted(before, metrics),
         right_now=_counted(now, metrics),
     )
 
 
-def _reasons(same: Sequence[ChangedCase]) -> Iterator[tuple[str, str]]:
+def _each_once(given: Iterable[tuple[str, str | None]]) -> Iterator[tuple[str, str]]:
     """Yield each reason once, with the metrics that give it."""
     metrics: dict[str, list[str]] = {}
-    for case in same:
-        if case.reason:
-            metrics.setdefault(case.reason, []).append(case.metric)
+    for metric, reason in given:
+        if reason:
+            metrics.setdefault(reason, []).append(metric)
     for reason, names in metrics.items():
         yield ", ".join(names), reason
 
@@ -270,7 +270,13 @@ def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
         now=now,
         baseline_answer=None,
         answer=case.answer,
-        reasons=tuple((each.metric, each.reason) for each in failed if each.reason),
+        reasons=tuple(
+            _each_once(
+                (each.metric, each.reason)
+                for each in failed
+                if each.reason and each.reason not in now  # of a lost answer that is the same
+            )
+        ),
     )
 
 

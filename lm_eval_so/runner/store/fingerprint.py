@@ -120,7 +120,8 @@ def head(
 def _config_digest(config: Config, resources: Resources) -> str:
     """Return the digest of a config and of how its judges and simulated users are reached.
 
-    Options that may hold a key do not count: another key is no other config.
+    Options that may hold a key do not count: another key is no other config. Neither do defaults,
+    written or not: a `ci` goes on after an upgrade that brought new keys.
     """
     environ = resources.environ
     reached = [
@@ -128,12 +129,13 @@ def _config_digest(config: Config, resources: Resources) -> str:
         for at, section in config.backend_sections()
         if at != ("backend",)  # its digest stands beside
     ]
-    values = config.model_dump(mode="json", by_alias=True)
+    values = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for at, _ in config.backend_sections():
         section: Any = values
         for step in at:
             section = section[step]
-        section["options"] = _without_keys(section["options"], (*at, "options"), config)
+        if "options" in section:
+            section["options"] = _without_keys(section["options"], (*at, "options"), config)
     return digest({"config": values, "reached": reached})
 
 

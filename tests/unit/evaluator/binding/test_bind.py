@@ -74,6 +74,13 @@ def test_check__good_config__has_no_problem(tmp_path: Path) -> None:
     assert check(config, environ={}) == []
 
 
+def test_bind_metrics__know_what_the_config_sends_with_each_sample(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    (bound,) = bind_metrics(a_config(tmp_path, ["exact_match"], system="S", tools=[tool]), {})
+    asked = bound.metric.env.as_asked(a_sample())
+    assert (asked.system, asked.tools) == ("S", (tool,))
+
+
 def test_check__no_metrics(tmp_path: Path) -> None:
     config = a_config(tmp_path, [])
     assert [problem.what for problem in check(config, environ={})] == ["no metrics"]

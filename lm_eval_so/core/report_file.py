@@ -83,7 +83,7 @@ def report_of(
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What report.json itself tells."""
+    """A report.json without the rows that stand in a file."""
 
     report: EvaluationReport
     failed: "array[int] | None" = None

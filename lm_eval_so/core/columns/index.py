@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -103,13 +103,6 @@ def times_of_each(column: Sequence[str]) -> Iterator[int]:
         return iter(Counter(column).values())
     keys = map(column.keys.__getitem__, order_of(column.keys))
     return (sum(1 for _ in same) for _, same in groupby(keys))
-
-
-def times_in(column: Sequence[str], names: Collection[str]) -> Mapping[str, int]:
-    """Return how many times each of a few texts stands in a column."""
-    if not isinstance(column, Column):
-        return Counter(filter(names.__contains__, column))
-    return {name: column.keys.count(key_of(name)) for name in names}
 
 
 def order_of(keys: "array[int]") -> "array[int]":

@@ -1,6 +1,6 @@
 """`lm-eval-so/report/1`: the scores and figures of a run, with everything that a comparison needs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -368,16 +368,6 @@ class EvaluationReport:
         if is_large(self.failed_ids):  # each stands once
             return len(self.failed_ids)
         return len({*self.failed_ids})
-
-    def failed_among(self, some: Collection[str]) -> list[str]:
-        """Return those of some samples that failed or have no answer, in the order of all such samples."""
-        found: dict[str, None] = {}
-        for sample_id in self.failed_ids:
-            if len(found) == len(some):  # those that are shown mostly come first
-                break
-            if sample_id in some:
-                found[sample_id] = None
-        return [*found]
 
     @property
     def sample_count(self) -> int:

@@ -4,7 +4,6 @@ Ratios such as cost stand in groups of their own, on a logarithmic axis that is 
 """
 
 import math
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -257,9 +256,9 @@ class _Told:
 
     def _histogram(self, change: _Change) -> Markup:
         """Draw the scores of the cases, and of the baseline as far as the changes tell all of them."""
-        summary = change.summary
-        now = _scores(self.report, change.key)
-        if summary is None or summary.range is None or not now:
+        span = change.summary.range if change.summary else None
+        shown = drawings.bins(_scores(self.report, change.key), span)
+        if span is None or not shown:
             return Markup()
         changed = [each for each in self.comparison.changed if each.metric == change.key]
         counts = [sum(c.change == way for c in changed) for way in ("worse", "better")]
@@ -267,13 +266,11 @@ class _Told:
         is_whole = counts == [change.metric.worse, change.metric.better] and not any(
             (any(change.metric.missing), pairing.added, pairing.removed, pairing.changed)
         )
-        before: list[int] = []
-        if is_whole and change.metric.n == len(now):
-            before = drawings.bins(now, summary.range)
-            for each in changed:
-                for value, n in ((each.candidate, -1), (each.baseline, 1)):
-                    before[drawings.bin_of(value, summary.range)] += n
-        return drawings.histogram(drawings.bins(now, summary.range), before)
+        before = [*shown] if is_whole and change.metric.n == sum(shown) else []
+        for each in changed if before else ():
+            before[drawings.bin_of(each.candidate, span)] -= 1
+            before[drawings.bin_of(each.baseline, span)] += 1
+        return drawings.histogram(shown, before)
 
 
 def _method_name(method: str, words: Words) -> str:
@@ -284,12 +281,11 @@ def _method_name(method: str, words: Words) -> str:
         return method
 
 
-def _scores(report: EvaluationReport, key: str) -> Sequence[float]:
-    """Return the mean score of each case that has one."""
+def _scores(report: EvaluationReport, key: str) -> Sequence[float | None]:
+    """Return the mean score of each case; None if it has none."""
     columns, values = report.samples, report.samples.scores.get(key, ())
     if not any(columns.repeats):
-        scored: Sequence[float] = array("d", (value for value in values if value is not None))
-        return scored
+        return values
     found: dict[str, list[float]] = {}
     for sample_id, value in zip(columns.ids, values, strict=False):
         if value is not None:

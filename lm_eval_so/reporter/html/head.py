@@ -9,9 +9,8 @@ from typing import Final
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.words.broken_cases import advice
-from lm_eval_so.core.words.first_cases import look_first
+from lm_eval_so.core.words.first_cases import failed_among, look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.deciding import DecidingCase, Deck
@@ -176,7 +175,7 @@ def _wrong_now(
             )
         return
     wrong = {case.sample_id: case for case in reversed(report.errors)}
-    known = [wrong[each] for each in report.failed_among(wrong)]
+    known = [wrong[each] for each in failed_among(report, wrong)]
     for case in known[:_MOST_WRONG]:
         shown = case_view(case, report.metrics, words, report.samples.own_ids)
         found = [f"{each.metric}: {each.reason}" for each in shown.findings]
@@ -234,14 +233,15 @@ def _cases(report: EvaluationReport, comparison: Comparison | None, language: La
     )
     scored = words("some_unscored", n=count(lost)) if lost else words("all_scored")
     languages: Iterable[str | None] = columns.languages or ()
-    if n < len(columns.ids):  # once for each sample
+    repeats = 1
+    if n < len(columns.ids):  # several answers: the language counts once for each sample
         languages = dict(zip(columns.ids, languages, strict=False)).values()
+        repeats = min(Counter(columns.ids).values())
     spoken = Counter(filter(None, languages))
     parts = [
         words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
-    repeats = fewest_answers(report)
     more = [scored, *([", ".join(parts)] if parts else [])]
     more += [words("answers_each", k=count(repeats))] if repeats > 1 else []
     if comparison is not None and comparison.baseline.source != "none":

@@ -1,10 +1,10 @@
 """View of an evaluation report: scores, judges, cost and time."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lm_eval_so.core.clock import parse_time
-from lm_eval_so.core.columns.index import times_in
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import Case, EvaluationReport, JudgeHealth
@@ -97,7 +97,9 @@ def _cases_once(
 ) -> Iterator[CaseView]:
     """Yield a case for each group: of several answers the first, with how many of all are like it."""
     shown = {same[0].sample_id for same in groups}
-    refs, asked = report.samples.own_ids, times_in(report.samples.ids, shown)
+    columns = report.samples
+    refs, has_repeats = columns.own_ids, any(columns.repeats)
+    asked = Counter(filter(shown.__contains__, columns.ids)) if has_repeats else Counter(shown)
     for same in groups:
         first = min(same, key=lambda case: case.repeat)
         view = case_view(first, report.metrics, words, refs)

@@ -19,8 +19,8 @@ from lm_eval_so.core.records.changes import FlakyCase, RewordedCase
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.enums import Language, ReportCases, Verdict
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.html.case_states import VIEWS, case_states
-from lm_eval_so.reporter.html.cases import BUDGET, case_list
+from lm_eval_so.reporter.html.listing.list_cases import BUDGET, case_list
+from lm_eval_so.reporter.html.listing.states import VIEWS, case_states
 
 ALL = Style(cases=ReportCases.ALL)
 

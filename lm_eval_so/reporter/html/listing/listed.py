@@ -1,8 +1,9 @@
 """The cases of a very large report that a page may have room for, and how many there are in all."""
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from heapq import nsmallest
 from itertools import chain, pairwise
 
@@ -28,7 +29,6 @@ def some_listed(
     lost: Collection[int],
     *,
     most: int,
-    rank: Callable[[str], bytes],
 ) -> Listed | None:
     """Return the samples that a page may show; None if the report is small enough to look at each.
 
@@ -39,7 +39,6 @@ def some_listed(
         named: Samples of which the comparison tells something.
         lost: Rows without a score.
         most: Most samples to return that tell something, besides those named, and most of the others.
-        rank: Order by chance of the others.
     """
     ids = report.samples.ids
     if not isinstance(ids, Column) or len(ids) <= most:
@@ -56,7 +55,7 @@ def some_listed(
         named,
         failed[:most],
         (ids[row] for row in sorted(lost)[:most]),
-        nsmallest(most, others, key=rank),
+        nsmallest(most, others, key=by_chance),
     )
     wanted = {*map(key_of, chosen)}
     rows = array("I", (row for row, key in enumerate(keys) if key in wanted))
@@ -67,6 +66,11 @@ def some_listed(
         total=sum(1 for _ in _samples(keys)),
         telling=sum(1 in is_telling[start:end] for start, end in _samples(keys)),
     )
+
+
+def by_chance(sample_id: str) -> bytes:
+    """Return what orders samples by chance, the same way whenever the ids are the same."""
+    return blake2b(sample_id.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def _rows_of(names: Iterable[str], keys: "array[int]") -> dict[int, int]:

@@ -234,7 +234,7 @@ def test_ci__a_mistake_in_the_gate_is_told_once(folder: Path) -> None:
 def test_ci__budget_spent_too_early_is_told_and_exits_3(folder: Path) -> None:
     done = lm_eval_so("ci", "--set", "run.max_requests=1", cwd=folder)
     assert done.returncode == 3, done.stderr
-    assert "stopped at 1 of 1 requests after 1 of" in done.stderr
+    assert "stopped at 1 of 1 request after 1 of" in done.stderr
     assert (folder / "reports" / "report.md").is_file()
 
 

@@ -134,7 +134,7 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
     without: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for metric_id, column in sheet.columns.items():
         if rows and len(column.not_applicable) == rows:
-            text = f"{metric_id} applies to none of the {len(sheet.samples)} samples"
+            text = f"{metric_id} applies to none of the {counted(len(sheet.samples), 'sample')}"
             yield Warned(stage=STAGE, text=text, hint=_wanted(needs[metric_id]))
         if column.first_unscored is None:
             continue

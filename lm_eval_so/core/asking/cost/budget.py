@@ -9,6 +9,7 @@ from typing import Literal
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent
 
 _NOTHING = Decimal(0)
@@ -30,7 +31,7 @@ class Spent:
             case "max_cost_usd":
                 return f"USD {_usd(self.at, self.of)} of {_usd(self.of, self.of)}"
             case "max_requests":
-                return f"{self.at:,.0f} of {self.of:,.0f} requests"
+                return f"{self.at:,.0f} of {counted(round(self.of), 'request')}"
             case "max_time_s":
                 return f"{self.of:,.7g} s"
 

@@ -3,7 +3,7 @@
 Broken ones come first, then those behind a slice that is proven worse, then the largest falls.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -239,7 +239,7 @@ def low_cases(
         return ()
     own = report.samples.own_ids
     shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
-    known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
+    known = [shown[each] for each in failed_among(report, shown)]
     names = {*own.values()}
 
     def is_twin(case: Case) -> bool:
@@ -248,6 +248,17 @@ def low_cases(
 
     known.sort(key=is_twin)  # stable
     return tuple(_low(each, own.get(each.sample_id), language) for each in known[:MOST_FIRST])
+
+
+def failed_among(report: EvaluationReport, some: Collection[str]) -> list[str]:
+    """Return those of some samples that failed or have no answer, in the order of the report."""
+    found: dict[str, None] = {}
+    for sample_id in report.failed_ids:
+        if len(found) == len(some):  # those that are shown mostly come first
+            break
+        if sample_id in some:
+            found[sample_id] = None
+    return [*found]
 
 
 def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
@@ -291,12 +302,12 @@ def look_first(
     """Yield how many cases score low or have no answer, in a first run; and which, if no text of them is there."""
     if report is None or not _is_first(comparison):
         return
-    low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
-    if low:
-        names = [own.get(each, each) for each in low[:MOST_FIRST]]
-        ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
+    n, own = report.failed_count, report.samples.own_ids
+    if n:
+        names = [own.get(each, each) for each in dict.fromkeys(report.failed_ids[:MOST_FIRST])]
+        ids = ", ".join([*names, *(["…"] if n > MOST_FIRST else [])])
         of = report.sample_count
-        figures = {"n": count(len(low)), "of": count(of), "ids": ids}
+        figures = {"n": count(n), "of": count(of), "ids": ids}
         is_shown = bool(low_cases(comparison, report, language))
         yield say("report.low" if is_shown else "report.look_first", language, figures)
 

@@ -200,7 +200,7 @@ def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
 
 
 def unlike_here(
-    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources, *, simulates: bool
+    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources
 ) -> tuple[str, ...]:
     """Return the differences between a run and what this machine would ask for it.
 
@@ -209,9 +209,8 @@ def unlike_here(
         config: The config, as it is here.
         backend: The chatbot, as it is here.
         resources: Redactor.
-        simulates: Whether a sample of the run has a simulated user.
     """
-    played = simulator_settings(config) if simulates else {}
+    played = simulator_settings(config) if info.simulator else {}
     own = replace(
         info,
         fingerprint=_fingerprint(config, backend, played),

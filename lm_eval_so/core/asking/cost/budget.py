@@ -48,6 +48,8 @@ class Budget:
         """Whether there is a limit, so that requests have to ask."""
         self.requests = 0
         """Requests sent, attempts included."""
+        self.under_way = 0
+        """Requests that are reserved and not settled."""
         self.spent: Spent | None = None
         """The limit that kept a request from being sent; None as long as there is enough."""
         self._clock = clock
@@ -122,12 +124,14 @@ class Budget:
             return False
         self._reserved += usd
         self.requests += 1
+        self.under_way += 1
         return True
 
     def settle(self, reserved: Decimal, usd: Decimal) -> None:
         """Release the reserve of a request, and count its cost."""
         self._reserved -= reserved
         self._usd += usd
+        self.under_way -= 1
         if self._most_usd is not None:
             self._news.set()
             self._news = asyncio.Event()

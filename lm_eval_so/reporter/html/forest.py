@@ -284,7 +284,7 @@ def _method_name(method: str, words: Words) -> str:
 def _scores(report: EvaluationReport, key: str) -> Sequence[float | None]:
     """Return the mean score of each case; None if it has none."""
     columns, values = report.samples, report.samples.scores.get(key, ())
-    if not any(columns.repeats):
+    if columns.file is not None and not any(columns.repeats):
         return values
     found: dict[str, list[float]] = {}
     for sample_id, value in zip(columns.ids, values, strict=False):

@@ -98,8 +98,9 @@ def _cases_once(
     """Yield a case for each group: of several answers the first, with how many of all are like it."""
     shown = {same[0].sample_id for same in groups}
     columns = report.samples
-    refs, has_repeats = columns.own_ids, any(columns.repeats)
-    asked = Counter(filter(shown.__contains__, columns.ids)) if has_repeats else Counter(shown)
+    refs, asked = columns.own_ids, Counter(shown)
+    if columns.file is None or any(columns.repeats):  # else to read each id takes long
+        asked = Counter(filter(shown.__contains__, columns.ids))
     for same in groups:
         first = min(same, key=lambda case: case.repeat)
         view = case_view(first, report.metrics, words, refs)

@@ -56,7 +56,12 @@ class DatetimeMatch(Metric):
             return problems
         shown = textwrap.shorten(sample.answers[0], 60, placeholder=" …")
         what = f'{self.id}: sample {sample.id} has no date or time in expected "{shown}"'
-        return [Problem(what=what, hint="write one as 2026-03-02 or 18:00, or use exact_match")]
+        return [
+            Problem(
+                what=what,
+                hint="write one as 2026-03-02 or 18:00, or leave it to exact_match by only: {tags: […]}",
+            )
+        ]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Return whether the dates and times are right."""

@@ -63,7 +63,12 @@ class NumericMatch(Metric):
             return problems
         shown = textwrap.shorten(sample.answers[0], 60, placeholder=" …")
         what = f'{self.id}: sample {sample.id} has no number in expected "{shown}"'
-        return [Problem(what=what, hint="use exact_match for it, or give expected as a number")]
+        return [
+            Problem(
+                what=what,
+                hint="give expected as a number, or leave it to exact_match by only: {tags: […]}",
+            )
+        ]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Return whether the number is right."""

@@ -88,6 +88,10 @@ def test_problem_in__korean(message: str, told: str) -> None:
             ),
         ),
         ("a plugin says: hello; bye", "a plugin says: hello; bye"),
+        (
+            "answers to label in r/labels_todo.csv: agent 1, helpful 6; then: lm-eval-so calibrate r/labels_todo.csv",
+            "라벨을 매길 답변을 r/labels_todo.csv 파일에 썼습니다: agent 1, helpful 6. 라벨을 매긴 다음: lm-eval-so calibrate r/labels_todo.csv",
+        ),
     ],
 )
 def test_event_in__korean_as_far_as_its_wording_is_known(line: str, told: str) -> None:

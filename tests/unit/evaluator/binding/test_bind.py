@@ -55,7 +55,7 @@ def test_check__finds_everything_with_its_line(tmp_path: Path) -> None:
         (7, 'unknown key "forbiddn" (did you mean "forbidden"?)'),
         (8, "the metric llm_judge needs a judge"),
         (11, 'unknown key "labls" (did you mean "labels"?)'),
-        (9, "no rubric file rubrics/gone.md"),
+        (10, "no rubric file rubrics/gone.md"),
         (14, "no rubric file rubrics/gone.md"),
         (16, '">= 1.2.3" is no comparison with a number'),
         (18, found[7][1]),

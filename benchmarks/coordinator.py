@@ -1,4 +1,4 @@
-"""What the coordinator of a run on Ray bears: calls of a run, calls a second, and bytes a chunk.
+"""What the coordinator of a run on Ray bears: calls of a run, and calls a second.
 
     python benchmarks/coordinator.py        as Markdown on stdout (a quarter of a minute); part of engine.py, too
 
@@ -13,9 +13,9 @@ import os
 import sys
 import tempfile
 import time
-import tracemalloc
-from array import array
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -33,8 +33,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Moved
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.coordinator import Chunk, Coordinator, Report
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
+from lm_eval_so.runner.engine.coordinator import Coordinator, Report
 from lm_eval_so.runner.engine.lead import Lead
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.plan.selection import RunOptions, Selection
@@ -46,7 +46,6 @@ WORKERS, AT_ONCE, LATENCY_MS, CHUNK = 4, 100, 200, 100
 LIMITS = {"max_requests": 100_000, "max_requests_per_s": 10_000}
 CALLERS = (1, 100)
 MANY_WORKERS = (8, 100, 1_000)
-MANY_CHUNKS, SAMPLES = 1_000, 5_000
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class Counting:
     config: Path
     calls: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
-    coordinator: Coordinator = field(default_factory=lambda: Coordinator([], {}))
+    coordinator: Coordinator = field(default_factory=lambda: Coordinator({}))
 
     async def begin(self, config: Config, options: RunOptions) -> None:
         """Refuse nothing."""
@@ -72,23 +71,30 @@ class Counting:
         self.took_s = time.monotonic() - began_at
         return failure
 
-    def start(self, chunks: list[Chunk], budget: dict[Limit, Decimal]) -> None:
+    def start(self, budget: dict[Limit, Decimal]) -> None:
         """Start the coordinator."""
-        self.coordinator = Coordinator(chunks, budget)
+        self.coordinator = Coordinator(budget)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Let the leader call the coordinator."""
         self.calls[f"leader: {method}"] += 1
         return getattr(self.coordinator, method)(*arguments)
 
-    async def employ(self, name: str, assignment: Assignment) -> None:
-        """Let a worker work, as a task."""
+    @asynccontextmanager
+    async def employ(self, name: str, assignment: Assignment) -> AsyncIterator[Call]:
+        """Let a worker work in this process."""
 
-        async def call(method: str, *arguments: Any) -> Any:
+        async def tell(method: str, *arguments: Any) -> Any:
             self.calls[f"worker: {method}"] += 1
             return getattr(self.coordinator, method)(*arguments)
 
-        await Worker(name, assignment, call).work()
+        worker = Worker(name, assignment, tell)
+
+        async def call(method: str, *arguments: Any) -> Any:
+            self.calls[f"leader to worker: {method}"] += 1
+            return await getattr(worker, method)(*arguments)
+
+        yield call
 
 
 def count_calls(folder: Path, n: int) -> Counting:
@@ -108,27 +114,11 @@ def count_calls(folder: Path, n: int) -> Counting:
         return engine
 
 
-def bytes_a_chunk() -> float:
-    """Return the memory that the coordinator takes a chunk."""
-    tracemalloc.start()
-    try:
-        chunks = (
-            Chunk(number=i, at=i * 700_000, samples=SAMPLES, keys=array("Q", range(SAMPLES)))
-            for i in range(MANY_CHUNKS)
-        )
-        kept = Coordinator(chunks, {})
-        assert kept.news().open == MANY_CHUNKS
-        return tracemalloc.get_traced_memory()[0] / MANY_CHUNKS
-    finally:
-        tracemalloc.stop()
-
-
 def lease_us(workers: int) -> float:
     """Return the CPU time of a lease, without transport, if so many workers have one."""
-    chunks = (Chunk(number=i, at=i, samples=SAMPLES, keys=array("Q", [i])) for i in range(workers))
-    coordinator = Coordinator(chunks, {})
+    coordinator = Coordinator({})
     names = [f"w{i}" for i in range(workers)]
-    reports = {name: _report(coordinator.claim(name).part) for name in names}  # type: ignore[union-attr]  # there are enough
+    reports = {name: _report(name) for name in names}
     calls = max(1_000, 2 * workers)
     for name in names:
         coordinator.lease(name, reports[name])
@@ -177,7 +167,7 @@ async def take_leases(actor: Any, callers: int, seconds: float) -> dict[str, flo
 
     async def go_on(name: str) -> None:
         nonlocal calls
-        report = _report((await actor.claim.remote(name)).part)  # without one there is no share
+        report = _report(name)
         while time.monotonic() < since + seconds:
             await actor.lease.remote(name, report)
             calls += 1
@@ -192,11 +182,7 @@ def carry_here(file: Path, seconds: float) -> None:
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        keys = array("Q", [1])
-        chunks = [
-            Chunk(number=i, at=i, samples=SAMPLES, keys=keys) for i in range(1 + sum(CALLERS))
-        ]
-        actor = ray.remote(num_cpus=0)(Coordinator).remote(chunks, {})
+        actor = ray.remote(num_cpus=0)(Coordinator).remote({})
         asyncio.run(take_leases(actor, 1, 1))  # warm
         found = [asyncio.run(take_leases(actor, callers, seconds)) for callers in CALLERS]
     finally:
@@ -224,8 +210,7 @@ def section_of(folder: Path, scale: float) -> str:
     ]
     head = ["callers at once", "leases a second", "CPU µs a lease, in the actor's process"]
     texts.append(section("Leases of an actor on Ray", head, leases))
-    alone = [["bytes a chunk", f"{bytes_a_chunk():.0f}"]]
-    alone += [[f"CPU µs a lease, {n:,} workers", f"{lease_us(n):.1f}"] for n in MANY_WORKERS]
+    alone = [[f"CPU µs a lease, {n:,} workers", f"{lease_us(n):.1f}"] for n in MANY_WORKERS]
     texts.append(section("The coordinator alone, without Ray", ["what", "figure"], alone))
     return "\n".join(texts)
 

@@ -73,9 +73,9 @@ gate:
   depth, names and parameters of metrics and backends, the gate, the existing dataset. Only the commands that need it complain about
   what the machine lacks (a key, a package, a source): `run` needs no key of a judge.
 - Relative paths start at the folder of the config file.
-- `${NAME}` and `${NAME:-default}` insert values of the environment as texts; a text of digits counts as a number where one is
-  needed. An unset or empty variable without a default is an error. Written files keep
-  [what was written](running.md#secrets), not what a variable holds.
+- `${NAME}` and `${NAME:-default}` insert values of the environment in any text of the file, rubrics and other `params` of metrics
+  included; a text of digits counts as a number where one is needed. An unset or empty variable without a default is an error.
+  Chatbots and judges get the value. Files and `--dry-run` show [what was written](running.md#secrets).
 - A config cannot name the workflow's own variables: `GITHUB_TOKEN`, `INPUT_…` and `ACTIONS_…` are an error in `${…}`, in
   `*_env` options and in lists of variables. Give the step a variable of another name.
 - A config can send any other variable that it names to any address, and run programs and plugins. Review one from a pull

@@ -132,7 +132,6 @@ class Measured:
     worker_mib: float
     coordinator_mib: float
     ray_mib: float
-    chunk_bytes: float
     parts: float
     """Parts at once, a worker."""
     file_bytes: float
@@ -165,7 +164,6 @@ def measured(results: Results) -> Measured:
         worker_mib=results.figure(RAY, HELD, [held], "each worker"),
         coordinator_mib=results.figure(RAY, HELD, [held], "coordinator"),
         ray_mib=results.figure(RAY, HELD, [held], "Ray itself"),
-        chunk_bytes=results.figure(RAY, ALONE, ["bytes a chunk"], "figure"),
         parts=results.figure(RAY, GROWTH, ["100,000"], "parts at once") / 2,
         file_bytes=results.figure(RAY, GROWTH, ["100,000"], "bytes a row"),
         leases=results.figure(RAY, CALLS, ["worker: lease"], "a second") / 4,
@@ -226,10 +224,7 @@ def files(found: Measured) -> str:
             ("`run_results.jsonl`", lambda n: size(n * found.file_bytes)),
             ("disk, while it is put in order", lambda n: size(2 * n * found.file_bytes)),
             ("memory of the leader", lambda n: size(base + n * found.row_bytes)),
-            (
-                "memory of the coordinator",
-                lambda n: size(found.coordinator_mib * MIB + n / CHUNK * found.chunk_bytes),
-            ),
+            ("memory of the coordinator", lambda _: size(found.coordinator_mib * MIB)),
             ("memory of each worker", lambda _: size(found.worker_mib * MIB)),
             ("memory of Ray itself, on one machine", lambda _: size(found.ray_mib * MIB)),
         ],
@@ -349,15 +344,14 @@ runs; `scripts/docs_scale_costs.py` makes it of [the results of the benchmarks](
 - Once all rows are there, the leader writes them anew in dataset order, and deletes the old file: for a while the disk holds both.
 - A row of {file_bytes:.0f} bytes has an answer of 40 characters. Longer answers add what they weigh, in UTF-8: three bytes a Korean syllable.
 - The leader holds {row_bytes:.0f} bytes a row, for key and place. 100,000,000 rows want {leader_gb} on one machine.
-- The coordinator holds the keys of the rows that nobody has claimed yet, 8 bytes each.
 
 ## Load of the coordinator
 
 {calls}
 
-A worker took {leases} leases a second, whatever it asked: requests never ask the coordinator. A worker that waits for others to end also asks, several
-times a second, whether it has something to do. What a lease costs grows with the number of workers, because the shares of all are looked at, so above some
-hundreds of workers the coordinator is what limits a run. One actor gave {capacity} leases a second to 100 callers in one process.
+A worker took {leases} leases a second, whatever it asked: requests never ask the coordinator. Its own work is {own_us} µs a lease, however many
+workers there are; the rest is Ray's. One actor gave {capacity} leases a second to 100 callers in one process, which is as much as {most} workers want:
+above that the coordinator is what limits a run.
 
 ## Time
 
@@ -395,6 +389,7 @@ def page() -> str:
     """Return the page."""
     results = Results(RESULTS.read_text(encoding="utf-8"))
     found = measured(results)
+    capacity = results.figure(RAY, LEASES, ["100"], 1)
     leader = found.leader_mib * MIB + (SIZES[-1] - 100_000) * found.row_bytes
     return TEXT.format(
         when=found.when,
@@ -403,7 +398,9 @@ def page() -> str:
         row_bytes=found.row_bytes,
         leader_gb=size(leader),
         calls=calls(found),
-        capacity=f"{results.figure(RAY, LEASES, ['100'], 1):,.0f}",
+        own_us=two(found.lease_us[-1]),
+        capacity=f"{capacity:,.0f}",
+        most=two(capacity / found.leases),
         hours=hours(found),
         worker_us=found.worker_us,
         leader_us=found.leader_rest.slope * 1e6,

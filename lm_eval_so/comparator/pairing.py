@@ -186,10 +186,16 @@ def read_side(columns: Columns, other: Side | None = None) -> Side:
     """
     ids = columns.ids
     if other and ids == other.columns.ids and _same(columns.repeats, other.columns.repeats):
-        _ = columns.revs == other.columns.revs  # keys of equal ones are kept once from here on
+        _keep_keys_once(columns, other.columns)
         return replace(other, columns=columns)
     found, duplicate = rows_by_id(columns)
     return Side(columns=columns, rows_by_id=found, duplicate=duplicate)
+
+
+def _keep_keys_once(some: Columns, others: Columns) -> None:
+    for column, other in ((some.ids, others.ids), (some.revs, others.revs)):
+        if isinstance(column, Column) and isinstance(other, Column):
+            column.share_keys(other)
 
 
 def pair_sides(baseline: Side, candidate: Side) -> Pairs:

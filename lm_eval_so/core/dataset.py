@@ -85,17 +85,18 @@ def _long_form(values: Any) -> Any:
     expected = values.get("expected")
     if isinstance(expected, list):
         texts = [_as_text(item) for item in expected]
-        values = {**values, "expected": texts[0] if texts else None}
+        values["expected"] = texts[0] if texts else None
         if isinstance(values.setdefault("references", []), list):
             values["references"] = [*texts[1:], *values["references"]]
     elif expected is not None:
-        values = {**values, "expected": _as_text(expected)}
+        values["expected"] = _as_text(expected)
     context = values.get("context")
     if isinstance(context, str):
         context = [context]
     if isinstance(context, list):
-        passages = [{"role": "gold", "text": p} if isinstance(p, str) else p for p in context]
-        values = {**values, "context": passages}
+        values["context"] = [
+            {"role": "gold", "text": p} if isinstance(p, str) else p for p in context
+        ]
     return values
 
 

@@ -25,7 +25,12 @@ _BUCKETS = 256
 
 def canon(value: object) -> bytes:
     """Return a JSON value as canonical bytes: sorted keys, no spaces, UTF-8, no NaN."""
-    return _CANONICAL.encode(value).encode("utf-8", "surrogatepass")
+    return canon_text(value).encode("utf-8", "surrogatepass")
+
+
+def canon_text(value: object) -> str:
+    """Return a JSON value as canonical JSON, as `canon` does before it encodes it."""
+    return _CANONICAL.encode(value)
 
 
 def digest(value: object) -> str:

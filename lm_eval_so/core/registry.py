@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from lm_eval_so.errors import (
     Problem,
     UnknownName,
     Where,
+    nearest,
     refuse,
 )
 
@@ -29,6 +32,7 @@ T = TypeVar("T")
 
 PLUGIN_MODULES = "lm_eval_so_plugin_"
 """Prefix of the module names of `--plugin` files."""
+_OURS = "lm_eval_so."
 
 _CLOSED: ContextVar[str | None] = ContextVar("closed", default=None)
 """Advice about code that may not run; None: all code may."""
@@ -108,8 +112,9 @@ class Registry(Generic[T]):
         """Register a class under a name.
 
         Raises:
-            ConfigError: If the name is taken by another class.
+            ConfigError: If the name is taken by another class, or attributes are misspelt.
         """
+        refuse([*self._misspelt(plugin)])
         here = f"{plugin.__module__}:{plugin.__qualname__}"
         taken = self._registered.get(name)
         origin = self._builtin.get(name)
@@ -157,7 +162,43 @@ class Registry(Generic[T]):
         if not (isinstance(found, type) and issubclass(found, self._base)):
             what = f"{target} is no {self.kind}: it does not derive from {self._base.__name__}"
             raise ConfigError(what, where=where)
+        refuse([*self._misspelt(found)])
         return found
+
+    def _misspelt(self, plugin: type[T]) -> Iterator[Problem]:
+        """Find attributes of a class that nobody reads and that are named much like one that counts.
+
+        Private names, methods and classes are the plugin's own, and so is any other name.
+        """
+        bases = [each for each in plugin.__mro__ if each.__module__.startswith(_OURS)]
+        names = {name for each in bases for name in (*inspect.get_annotations(each), *vars(each))}
+        known = sorted(name for name in names if _is_value(getattr(plugin, name, None)))
+        for own in plugin.__mro__:
+            if own in bases or not issubclass(own, self._base):
+                continue
+            for name, value in vars(own).items():
+                if name in names or name.startswith("_") or not _is_value(value):
+                    continue
+                if (near := nearest(name, known)) is not None:
+                    what = f'unknown {self.kind} attribute "{name}" (did you mean "{near}"?)'
+                    hint = f"if it is an attribute of your own, call it _{name}"
+                    yield Problem(what=what, where=_place_of(own, name), hint=hint)
+
+
+def _is_value(found: object) -> bool:
+    """Return whether an attribute of a class is a value: no method, property or class."""
+    return not callable(found) and not hasattr(type(found), "__get__")
+
+
+def _place_of(owner: type, name: str) -> Where | None:
+    """Return the place where a class sets an attribute; None if there is no source."""
+    try:
+        file, (lines, first) = inspect.getfile(owner), inspect.getsourcelines(owner)
+    except (OSError, TypeError):  # made at a prompt
+        return None
+    sets = re.compile(rf"\s+{re.escape(name)}\s*[:=]")
+    line = next((at for at, text in enumerate(lines, first) if sets.match(text)), first)
+    return Where(file=file, line=line)
 
 
 def load_plugins(files: Sequence[Path]) -> None:

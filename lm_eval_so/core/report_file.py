@@ -1,41 +1,36 @@
-"""`report.json`: read with a check of its columns, written in pieces, identified by a digest."""
+"""`report.json`: read with a check of its columns and its rows beside it, identified by a digest."""
 
-import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
-from pydantic import JsonValue
-
-from lm_eval_so.core.columns.column import Picked, is_large
+from lm_eval_so.core.columns.column import Picked, is_large, key_of
 from lm_eval_so.core.columns.index import Places, times_of_each
-from lm_eval_so.core.files import cannot_read, read_text, replacing
+from lm_eval_so.core.files import cannot_read, cannot_write, read_text, replacing
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import from_json, parse_json, to_json
+from lm_eval_so.core.records.codec import from_json, parse_json
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
+from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.records.row_lines import (
+    AGAIN,
+    BEGINNING,
+    Clean,
     read_rows,
-    without_rows,
     write_rows,
 )
 from lm_eval_so.core.records.sample import UNWRITTEN, RowsFile
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 
 T = TypeVar("T")
-Clean = Callable[[Any], Any]
-"""Function that removes secrets from JSON values."""
 FindRows = Callable[[RowsFile], BinaryIO | None]
 """Search for the file with the rows of a report, by what the report tells of it."""
 ROWS_FILE = UNWRITTEN.name
 """File with the rows of a report, beside a report.json."""
-_STEP = "  "
-_AT_ONCE = 1000
-"""Entries of a column per piece."""
-_EMPTY = Columns(ids=(), sample_hashes=(), revs=(), groups=(), repeats=(), statuses=(), scores={})
+_MANY = 1000
+"""Most failed ids that are kept as texts."""
 
 
 def read_report(path: Path) -> EvaluationReport:
@@ -64,8 +59,10 @@ def parse_report(
 ) -> EvaluationReport:
     """Make a report of a text; arguments as of `report_of`, errors as of `read_report`."""
     values = parse_json(data, where=Where(file=shown_as))
-    del data  # very many failed ids make it large
-    return report_of(values, shown_as=shown_as, find_rows=find_rows)
+    del data
+    told = _told(values, shown_as)
+    del values  # very many failed ids make text and values large, and the rows are still to come
+    return _completed(told, shown_as, find_rows)
 
 
 def report_of(
@@ -81,12 +78,33 @@ def report_of(
     Raises:
         RecordError: As `read_report`, also if the file with its rows is not found.
     """
+    return _completed(_told(values, shown_as), shown_as, find_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A report.json without the rows that stand in a file."""
+
+    report: EvaluationReport
+    failed: "array[int] | None" = None
+    """Keys of the failed ids, 8 bytes each, in the place of very many ids that stand among the rows."""
+
+
+def _told(values: object, shown_as: str) -> _Told:
     report = from_json(values, EvaluationReport, where=Where(file=shown_as))
-    told = report.samples.file
-    if told is not None:
-        samples = _found_rows(report.samples, told, shown_as, find_rows)
-        failed = _as_picked(report.failed_ids, samples.ids)
-        report = replace(report, samples=samples, failed_ids=failed)
+    if report.samples.file is None or len(report.failed_ids) <= _MANY:
+        return _Told(report)
+    return _Told(replace(report, failed_ids=()), array("Q", map(key_of, report.failed_ids)))
+
+
+def _completed(told: _Told, shown_as: str, find_rows: FindRows | None) -> EvaluationReport:
+    report, place = told.report, told.report.samples.file
+    if place is not None:
+        samples = _found_rows(report.samples, place, shown_as, find_rows)
+        report = replace(report, samples=samples)
+    if told.failed is not None:
+        failed = _rows_of(told.failed, report.samples.ids, shown_as)
+        report = replace(report, failed_ids=Picked(report.samples.ids, failed))
     problems = [
         Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
         for key, what in _unfit_columns(report.samples)
@@ -108,24 +126,26 @@ def _open_rows(report: Path, told: RowsFile) -> BinaryIO:
         InputError: If it is not there, or cannot be read.
     """
     file = report.parent / _plain_name(told, str(report))
+    where = Where(file=str(report), key="samples.file")
     try:
+        if file.exists() and not file.is_file():  # a pipe would keep its reader waiting
+            what = f"cannot read the rows of {report}: {file} is no regular file"
+            raise InputError(what, where=where, hint=AGAIN)
         return file.open("rb")
     except FileNotFoundError:
         what = f"the rows of {report} are missing: no such file {file}"
         hint = f"copy {told.name} beside it: the two belong together"
-        raise InputError(
-            what, where=Where(file=str(report), key="samples.file"), hint=hint
-        ) from None
+        raise InputError(what, where=where, hint=hint) from None
     except OSError as error:
         raise cannot_read(file, error) from None
 
 
-def _as_picked(names: Sequence[str], ids: Sequence[str]) -> Sequence[str]:
-    """Return names as places among the ids, of which the memory is at hand already, if they are many."""
-    if len(names) <= _AT_ONCE:
-        return names
-    places = array("i", Places(ids).find_all(names))
-    return names if -1 in places else Picked(ids, places)
+def _rows_of(keys: "array[int]", ids: Sequence[str], shown_as: str) -> "array[int]":
+    rows = array("i", Places(ids).find_keys(keys))
+    if absent := rows.count(-1):
+        what = f"{absent:,} of the failed ids are those of no row"
+        raise RecordError(what, where=Where(file=shown_as, key="failed_ids"), hint=AGAIN)
+    return rows
 
 
 def rows_among(read: Callable[[str], bytes | None]) -> FindRows:
@@ -245,6 +265,28 @@ def write_beside(report: EvaluationReport, file: Path, clean: Clean) -> Evaluati
     return replace(report, samples=replace(report.samples, file=told))
 
 
+def drop_rows_beside(report: EvaluationReport, file: Path) -> None:
+    """Remove the rows of an earlier report from beside one that was written with its own rows in it.
+
+    Args:
+        report: The report, as it was written.
+        file: File of the report itself.
+
+    Raises:
+        InputError: If they cannot be removed.
+    """
+    rows = file.with_name(_name_beside(file))
+    if report.samples.file is not None or not rows.is_file():
+        return
+    try:
+        with rows.open("rb") as left:
+            is_ours = left.read(len(BEGINNING)) == BEGINNING
+        if is_ours:  # a file of that name may be anybody's
+            rows.unlink()
+    except OSError as error:
+        raise cannot_write(rows, error) from None
+
+
 def digest_report(report: EvaluationReport) -> str:
     """Return the digest of a report's settings and figures, as 64 hexadecimal digits.
 
@@ -293,102 +335,6 @@ def refuse_other_report(
     compared, shown = files
     what = f"{compared or 'the comparison'} is about another report than {shown or 'the one given'}"
     raise InputError(what, where=Where(file=str(compared)) if compared else None, hint=hint)
-
-
-def report_pieces(
-    report: EvaluationReport, *, clean: Clean = lambda values: values
-) -> Iterator[str]:
-    """Yield the text of report.json in pieces; 100,000 rows are 40 MB.
-
-    Args:
-        report: The report.
-        clean: Function applied to the values of a piece before they become text.
-    """
-    rest = to_json(replace(report, failed_ids=(), samples=_EMPTY))
-    columns = report.samples if report.samples.file is None else without_rows(report.samples)
-    before = "{\n"
-    for key, value in rest.items():
-        yield f"{before}{_STEP}{_text(key)}: "
-        if key == "failed_ids":
-            yield from _array(report.failed_ids, 1, clean)
-        elif key == "samples":
-            yield from _columns(columns, clean)
-        else:
-            yield _indented(clean(value), 1)
-        before = ",\n"
-    yield "\n}\n"
-
-
-def _columns(columns: Columns, clean: Clean) -> Iterator[str]:
-    def as_numbers(values: Any) -> Any:
-        is_column = isinstance(values, list)  # and no key
-        return [v if v is None else float(v) for v in values] if is_column else clean(values)
-
-    before, without = "{\n", {"file"} if columns.file is None else set()
-    for name in (each.name for each in fields(columns) if each.name not in without):
-        yield f"{before}{_STEP * 2}{_text(name)}: "
-        value = getattr(columns, name)
-        if name == "sources" and value is not None:
-            value = [place and _without_absent(to_json(place)) for place in value]
-        yield from _member(value, 2, as_numbers if name == "scores" else clean)
-        before = ",\n"
-    yield f"\n{_STEP}}}"
-
-
-def _member(value: Any, level: int, clean: Clean) -> Iterator[str]:
-    match value:
-        case None:
-            yield "null"
-        case RowsFile():
-            yield _indented(to_json(value), level)
-        case Labels():
-            yield from _object({"values": value.values, "places": value.places}, level, clean)
-        case Mapping():
-            yield from _object(value, level, clean)
-        case _:
-            yield from _array(value, level, clean)
-
-
-def _object(members: Mapping[str, Any], level: int, clean: Clean) -> Iterator[str]:
-    before = "{\n"
-    for key, value in members.items():
-        yield f"{before}{_STEP * (level + 1)}{_text(clean(key))}: "
-        yield from _member(value, level + 1, clean)
-        before = ",\n"
-    yield f"\n{_STEP * level}}}" if members else "{}"
-
-
-def _array(values: Sequence[Any], level: int, clean: Clean) -> Iterator[str]:
-    line_end = f"\n{_STEP * (level + 1)}"
-    # without an indent of its own the encoder is the one in C, which takes a tenth of the time
-    flat = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(f",{line_end}", ": "))
-    before = "["
-    for start in range(0, len(values), _AT_ONCE):
-        some = clean([*values[start : start + _AT_ONCE]])
-        first = next(filter(None, some), None)
-        if isinstance(first, dict):
-            text = f",{line_end}".join(map(_text, some))  # one row a line
-        elif isinstance(first, list | tuple):
-            text = _indented(some, level)[1:].strip()[:-1].strip()
-        else:
-            text = flat.encode(some)[1:-1]
-        yield f"{before}{line_end}{text}"
-        before = ","
-    yield f"\n{_STEP * level}]" if len(values) else "[]"
-
-
-def _indented(value: JsonValue, level: int) -> str:
-    # no text has a line end of its own: json writes it as \n
-    whole = json.dumps(value, ensure_ascii=False, indent=len(_STEP), allow_nan=False)
-    return whole.replace("\n", f"\n{_STEP * level}")
-
-
-def _without_absent(place: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in place.items() if value is not None}
-
-
-def _text(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _plain_name(told: RowsFile, shown_as: str) -> str:

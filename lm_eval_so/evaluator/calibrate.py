@@ -79,5 +79,6 @@ async def calibrate(
             work = find_labelled(file, bound, rows, resources)
             await judge_labelled(work, resources, workers=config.run.concurrency)
     found = make_calibrations(bound, work, good, inputs.report, resources.listener)
-    keeps_answers = config.report.answers == "full"
-    return with_examples(found, work, resources.redactor) if keeps_answers else found
+    if config.report.answers != "full":
+        return found
+    return with_examples(found, work, resources.redactor, config.language)

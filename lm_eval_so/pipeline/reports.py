@@ -11,7 +11,7 @@ from lm_eval_so.core.records.codec import loads, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import write_beside
+from lm_eval_so.core.report_file import drop_rows_beside, write_beside
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Where
 from lm_eval_so.reporter.content import Style
@@ -48,6 +48,7 @@ def write_report(file: Path, report: EvaluationReport, redactor: Redactor) -> tu
     """
     report = write_beside(report, file, cleaner(redactor))
     write_atomic(file, json_pieces(report, redactor))
+    drop_rows_beside(report, file)
     rows = report.samples.file
     return (file,) if rows is None else (file, file.with_name(rows.name))
 
@@ -85,7 +86,10 @@ def write_reports(
         rows = (folder / report.samples.file.name,) if report.samples.file else ()
         results = replace(results, report=report)
     texts = _texts(results, {*(formats or config.report.formats)}, config, redactor)
-    return (*write_all({folder / name: text for name, text in texts.items()}), *rows)
+    files = write_all({folder / name: text for name, text in texts.items()})
+    if results.report is not None and not results.is_report_written:
+        drop_rows_beside(results.report, folder / "report.json")
+    return (*files, *rows)
 
 
 def _texts(

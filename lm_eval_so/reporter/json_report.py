@@ -1,12 +1,13 @@
 """Records as JSON, without secrets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import Clean, report_pieces
+from lm_eval_so.core.records.report_pieces import report_pieces
+from lm_eval_so.core.records.row_lines import Clean
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.reporter.content import Content
 
@@ -36,17 +37,19 @@ def cleaner(redactor: Redactor) -> Clean:
     return clean
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from value
-        yield from _texts([*value.values()])
-    elif isinstance(value, list | tuple):
-        yield from [each for each in value if isinstance(each, str)]
-        for each in value:
-            if isinstance(each, dict | list | tuple):
-                yield from _texts(each)
+def _texts(value: Any) -> Iterable[str]:
+    """Return the different texts of JSON values: of many rows, keys and most labels are the same."""
+    found: dict[str, None] = {}
+    waiting = [value]
+    for each in waiting:  # which grows on the way
+        if isinstance(each, str):
+            found[each] = None
+        elif isinstance(each, dict):
+            waiting += each
+            waiting += each.values()
+        elif isinstance(each, list | tuple):
+            waiting += each
+    return found
 
 
 def _redacted(value: Any, redactor: Redactor) -> Any:

@@ -71,13 +71,12 @@ def end_run(recorder: Recorder, failure: LMEvalError | None, *, is_judged: bool)
         return _complete(recorder, failure, ending)
     if failure is None or isinstance(failure, Interrupted):
         recorder.end(recorder.info("interrupted"))
-        what = f"interrupted: {_rows(recorder, ending)} are in {ending.folder}"
+        what = f"interrupted: {_kept(recorder, ending)}"
         raise Interrupted(what, hint=f"go on with {ending.again}")
     if isinstance(failure, BudgetSpent):
         return _spent(recorder, failure, ending)
     recorder.end(recorder.info("stopped", stopped={"by": _cause(failure)}))
-    done = f"{_rows(recorder, ending)} are in {ending.folder}"
-    recorder.tell(Ended(stage=STAGE, text=f"stopped: {done}"))
+    recorder.tell(Ended(stage=STAGE, text=f"stopped: {_kept(recorder, ending)}"))
     raise _with_way_on(failure, recorder, ending)
 
 
@@ -85,15 +84,18 @@ def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -
     tally = recorder.tally
     info = recorder.end(recorder.info("complete"))
     recorder.tell(Ended(stage=STAGE, text=f"{counted(tally.rows, 'row')}: {tally.text()}"))
-    what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
-    hint = ending.rest
+    what, why, hint = (
+        tally.failures_text(),
+        f"see error in {ending.folder / RESULTS_FILE}",
+        ending.rest,
+    )
+    if (last := tally.last_error) is not None:
+        what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
+        hint = f"{last.hint}; {hint}" if last.hint else hint
     if tally.failures > MOST_FAILURES * tally.rows:
         if failure is not None:  # the last rows showed why
             raise _with_way_on(failure, recorder, ending)
-        what, why = f"could not measure: {what}", f"see error in {ending.folder / RESULTS_FILE}"
-        if (last := tally.last_error) is not None:
-            what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
-        raise TooManyErrors(what, hint=f"{why}; {hint}")
+        raise TooManyErrors(f"could not measure: {what}", hint=f"{why}; {ending.rest}")
     if tally.failures:
         recorder.warn(what, hint)
     return info
@@ -104,7 +106,7 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     spent, tally = ending.budget.spent, recorder.tally
     why = {"by": spent.by, "at": spent.at} if spent else {"by": "budget"}
     info = recorder.end(recorder.info("stopped", stopped=why))
-    what = f"stopped at {spent or 'the budget'} after {_rows(recorder, ending)}"
+    what = f"stopped at {spent or 'the budget'} after {tally.rows:,} of {counted(ending.planned, 'row')}"
     key = spent.by if spent else "max_cost_usd"
     hint = f"raise run.{key}, then go on with {ending.again}"
     if ending.is_judged:
@@ -117,8 +119,9 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     return info
 
 
-def _rows(recorder: Recorder, ending: Ending) -> str:
-    return f"{recorder.tally.rows:,} of {ending.planned:,} rows"
+def _kept(recorder: Recorder, ending: Ending) -> str:
+    of = counted(ending.planned, "row is", "rows are")
+    return f"{recorder.tally.rows:,} of {of} in {ending.folder}"
 
 
 def _cause(failure: LMEvalError) -> str:

@@ -79,7 +79,7 @@ def test_calibrate__from_export_to_gate(folder: Path) -> None:
     exported = command("evaluate", "--export-labels", "80", cwd=folder)
     assert exported.stdout.splitlines()[-1] == "reports/labels_todo.csv"
     assert (
-        "80 answers of helpful to label in reports/labels_todo.csv; then: lm-eval-so calibrate"
+        "answers to label in reports/labels_todo.csv: helpful 80; then: lm-eval-so calibrate"
         in (exported.stderr)
     )
     assert report(folder)["judges"]["helpful"]["why"] == ["calibration_none"]

@@ -1,9 +1,13 @@
 """The commands as a shell sees them: exit codes, stdout, stderr, files."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from servers import forked
 from servers.commands import lm_eval_so
 
 CONFIG = """\
@@ -230,5 +234,24 @@ def test_ci__a_mistake_in_the_gate_is_told_once(folder: Path) -> None:
 def test_ci__budget_spent_too_early_is_told_and_exits_3(folder: Path) -> None:
     done = lm_eval_so("ci", "--set", "run.max_requests=1", cwd=folder)
     assert done.returncode == 3, done.stderr
-    assert "stopped at 1 of 1 requests after 1 of" in done.stderr
+    assert "stopped at 1 of 1 request after 1 of" in done.stderr
     assert (folder / "reports" / "report.md").is_file()
+
+
+def test_forked__a_package_that_cannot_be_imported_fails_and_does_not_hang(tmp_path: Path) -> None:
+    (tmp_path / "jinja2.py").write_text("raise ValueError('broken')", encoding="utf-8")
+    line = "from servers.forked import start; from pathlib import Path; "
+    line += "ended = start(['--help'], cwd=Path(), environ={}); print(*ended.communicate(), end='')"
+    line += "; raise SystemExit(ended.wait())"
+    tests = Path(forked.__file__).parents[1]
+    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"}
+    environ["PYTEST_XDIST_TESTRUNUID"] = tmp_path.name
+    done = subprocess.run(
+        [sys.executable, "-c", line],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout[-19:]) == (70, "ValueError: broken\n")

@@ -2,13 +2,15 @@
 
 import json
 import signal
-import time
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.commands import lm_eval_so, start
+from servers.processes import wait
 from servers.question_writer import QuestionWriter
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -50,6 +52,16 @@ def files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (path / "made").iterdir()}
 
 
+def cached(file: Path) -> int:
+    """Count the answers of a cache that is written to; 0 where there is none yet."""
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as cache,
+    ):
+        return int(cache.execute("SELECT count(*) FROM answers").fetchone()[0])
+    return 0
+
+
 def test_generate__killed_after_some_answers_asks_them_no_more(
     tmp_path: Path, server: ChatServer
 ) -> None:
@@ -57,10 +69,7 @@ def test_generate__killed_after_some_answers_asks_them_no_more(
     quick = server.script
     server.script = lambda seen: quick(seen) if server.answered < 7 else Reply(hang=True)
     running = start("generate", cwd=here)
-    until = time.monotonic() + 60
-    while server.answered < 7 and time.monotonic() < until:
-        time.sleep(0.02)
-    time.sleep(0.3)  # the seventh answer reaches the cache
+    wait(lambda: cached(here / "cache.sqlite") == 7, running)
     running.send_signal(signal.SIGKILL)
     running.communicate(timeout=60)
     assert server.answered == 7
@@ -81,9 +90,7 @@ def test_generate__stopped_by_a_person_ends_at_once_and_goes_on(
     quick = server.script
     server.script = lambda seen: replace(quick(seen), latency_s=0.1)
     running = start("generate", cwd=here)
-    until = time.monotonic() + 60
-    while server.answered < 3 and time.monotonic() < until:
-        time.sleep(0.02)
+    wait(lambda: server.answered >= 3, running)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
     assert running.returncode == 130

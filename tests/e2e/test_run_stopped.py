@@ -81,7 +81,7 @@ def test_run__second_signal_ends_it_at_once(tmp_path: Path):
         process = start_anew(config, "--set", "run.drain_s=600")
         wait(lambda: len(server.requests) >= 14, process)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.6)  # a second signal right after the first is the same one
+        time.sleep(1)  # a second signal within half a second of the first is the same one
         assert process.poll() is None  # what is under way may still come back
         process.send_signal(signal.SIGINT)
         code, told = finish(process)

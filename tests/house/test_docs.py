@@ -434,7 +434,8 @@ def said() -> Iterator[list[str | None]]:
         parts = re.split(r"\{[^}]*\}", message)
         yield from (parts, *([part] for part in parts))
     for text in texts(Language.EN).values():
-        yield re.split(r"\{[^}]*\}", text)
+        many = re.sub(r"\{(\w+):[^/}]+/([^}]+)\}", r"{\1} \2", text)  # "{n:row/rows}": of several
+        yield re.split(r"\{[^}]*\}", many)
     for file in (ROOT / "lm_eval_so").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
@@ -153,7 +154,11 @@ def _alone() -> Iterator[None]:
 
 
 def _serve(place: Path) -> None:
-    command = _prepare()
+    try:
+        command = _prepare()
+    except Exception:  # noqa: BLE001 - each command line tells it, so that its test fails
+        command = traceback.format_exc()
+        sys.stderr.write(command)  # and where a test does not show it
     gc.freeze()  # so that no child copies what it only reads
     door = socket.socket(fileno=os.dup(0))
     workers = [door.accept()[0]]
@@ -228,9 +233,7 @@ def _prepare() -> Any:
 
 
 def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
-    """Be the command line, in the child."""
-    from lm_eval_so.terminal.entry import run_app
-
+    """Be the command line, in the child; the text of a failure stands for one that cannot be made."""
     signal.alarm(_LONGEST_S)
     os.chdir(asked["cwd"])
     os.environ.clear()
@@ -242,6 +245,11 @@ def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
         stream = _opened(getattr(sys, name))
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    if isinstance(command, str):
+        sys.stderr.write(command)
+        sys.exit(70)
+    from lm_eval_so.terminal.entry import run_app
+
     further = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [asked["cwd"], *filter(None, further)]  # as `python -m` has it
     sys.argv = ["lm-eval-so", *asked["arguments"]]

@@ -151,7 +151,8 @@ def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
         return  # without gate.metrics, open ranges and wording are only reported
     values, _ = read_candidate(key, reports)
     if values.rows and values.is_broken:
-        what = f"{key}: {values.missing:,} of {values.rows:,} rows have no score"
+        of = counted(values.rows, "row has", "rows have")
+        what = f"{key}: {values.missing:,} of {of} no score"
         yield _refusal(RefusalCode.ERROR_RATE, what, "mend the errors and run again")
 
 

@@ -10,6 +10,7 @@ from lm_eval_so.core.asking.retry import SILENCE
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.records.run import ErrorInfo
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
     BackendError,
     CannotMeasure,
@@ -115,7 +116,9 @@ class Proof:
         option = _option(error)
         if option:
             return self._config_error(error, option)
-        what = f"{self._label} answers none of the first {samples} samples: {error.message}"
+        what = (
+            f"{self._label} answers none of the first {counted(samples, 'sample')}: {error.message}"
+        )
         if error.kind in _NOT_REACHED:
             return error_of(replace(error, message=what))
         end = CannotMeasure(what, hint=error.hint or _MEND)

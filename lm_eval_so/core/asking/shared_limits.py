@@ -17,6 +17,8 @@ MONEY: Limit = "max_cost_usd"
 REQUESTS: Limit = "max_requests"
 LEASE_S = 1.0
 """Seconds in which a worker may use its share of the rate."""
+_COUNTS_S = 2 * LEASE_S
+"""Seconds in which a worker counts after a lease; more than one, since the next may come late."""
 _LOOK_S = 0.1
 """Seconds between two looks, and those for which times of requests are taken in advance."""
 _SLICES = 8
@@ -25,27 +27,31 @@ _GRAIN = Decimal("0.000001")
 """A slice is a multiple of it, so that no sum is rounded."""
 
 
+def limits_of(run: RunSection) -> dict[Limit, Decimal]:
+    """Return the limits of the budget that a config sets."""
+    most = {MONEY: run.max_cost_usd, REQUESTS: run.max_requests}
+    return {name: Decimal(str(of)) for name, of in most.items() if of is not None}
+
+
 class Shares:
-    """Shares of the rates of a run; those that are valid at one time never make more than the whole."""
+    """Equal shares of the rates of a run; those that are valid at one time never make more than the whole.
+
+    Who joins counts at once, but gets its share only after a lease's time: by then the others have
+    shares that were made with it in the count, so that each is at most one by the number of all.
+    """
 
     def __init__(self) -> None:
-        self._given: dict[str, list[tuple[float, float]]] = {}
+        self._members: dict[str, tuple[float, float]] = {}
+        """Times from which a worker gets its share, and until which it counts; the first to go first."""
 
     def lease(self, worker: str, now: float) -> float:
-        """Return the worker's share for the next second, 0 ≤ share ≤ 1.
-
-        An earlier share of it may still be in use, so the larger one counts until its end.
-        """
-        for name, shares in list(self._given.items()):
-            self._given[name] = [(share, end) for share, end in shares if end > now]
-            if not self._given[name] and name != worker:
-                del self._given[name]
-        own = self._given.setdefault(worker, [])
-        others = [shares for name, shares in self._given.items() if name != worker]
-        free = 1.0 - sum(max(share for share, _ in shares) for shares in others)
-        share = max(0.0, min(1.0 / (len(others) + 1), free))
-        own.append((share, now + LEASE_S))
-        return share
+        """Return the worker's share for the next second, 0 ≤ share ≤ 1."""
+        while self._members and next(iter(self._members.values()))[1] <= now:
+            del self._members[next(iter(self._members))]
+        joins_at = now + LEASE_S if self._members else now
+        shares_from, _ = self._members.pop(worker, (joins_at, now))
+        self._members[worker] = shares_from, now + _COUNTS_S
+        return 1.0 / len(self._members) if now >= shares_from else 0.0
 
 
 class Slices:
@@ -68,11 +74,10 @@ class Slices:
             workers: Number of workers.
 
         Returns:
-            An amount of at least `need`; 0 if others may give back theirs; None if nobody can.
+            An amount of at least `need`; 0 if somebody may give back more; None if nobody can.
         """
         if self._left < need:
-            others = any(held > 0 for name, held in self._held.items() if name != worker)
-            return Decimal(0) if others else None
+            return Decimal(0) if any(held > 0 for held in self._held.values()) else None
         amount = max(need, self._left // (_SLICES * workers * _GRAIN) * _GRAIN)
         self._left -= amount
         self._held[worker] += amount
@@ -96,22 +101,17 @@ class Allowance:
 
     def __init__(self) -> None:
         self.share = 0.0
-        self._until = self._paused_until = float("-inf")
+        self.until = self.paused_until = float("-inf")
+        """Monotonic times at which the lease and the pause end."""
 
     def take(self, share: float, *, pause_s: float, asked_at: float) -> None:
         """Take a lease that was asked for at a monotonic time in seconds."""
-        self.share, self._until = share, asked_at + LEASE_S
+        self.share, self.until = share, asked_at + LEASE_S
         self.pause(pause_s, now=asked_at)
 
     def pause(self, seconds: float, *, now: float) -> None:
         """Send nothing for some seconds."""
-        self._paused_until = max(self._paused_until, now + seconds)
-
-    def closed_s(self, now: float, *, needs_share: bool) -> float:
-        """Return the seconds until something may be sent, as far as is known; ≤ 0: now."""
-        if now >= self._until or (needs_share and self.share <= 0):
-            return max(_LOOK_S, self._paused_until - now)
-        return self._paused_until - now
+        self.paused_until = max(self.paused_until, now + seconds)
 
 
 class SharedPace(Pace):
@@ -125,7 +125,7 @@ class SharedPace(Pace):
 
     def __init__(self, clock: Clock, allowance: Allowance, refuse: Callable[[float], None]) -> None:
         super().__init__(clock)
-        self._now, self._allowance, self._refuse = clock, allowance, refuse
+        self._allowance, self._refuse = allowance, refuse
         self._turn = asyncio.Lock()
         self._has_limits = False
 
@@ -137,11 +137,7 @@ class SharedPace(Pace):
     async def wait(self, tokens: int, timing: Timing) -> None:
         """Wait as `Pace.wait`; times are taken shortly before they come, since the share changes."""
         async with self._turn:
-            while not timing.stop.is_set():
-                closed_s = self._allowance.closed_s(self._now(), needs_share=self._has_limits)
-                wait_s = max(closed_s, self.ahead_s() - _LOOK_S)
-                if wait_s <= 0:
-                    break
+            while not timing.stop.is_set() and (wait_s := self._closed_s()) > 0:
                 await wait_for(wait_s, timing.stop)
             self.share = self._allowance.share or 1.0
             seconds = self.wait_s(tokens)
@@ -151,6 +147,12 @@ class SharedPace(Pace):
         """Have all workers wait as long as the endpoint asks for."""
         if retry_after_s:
             self._refuse(retry_after_s)
+
+    def _closed_s(self) -> float:
+        """Return the seconds until a time may be taken, as far as is known; ≤ 0: now."""
+        lease, now = self._allowance, self._clock()
+        has_lease = now < lease.until and (lease.share > 0 or not self._has_limits)
+        return max(lease.paused_until - now, self.ahead_s() - _LOOK_S if has_lease else _LOOK_S)
 
 
 def shared_endpoints(allowance: Allowance, refuse: Callable[[float], None]) -> Endpoints:
@@ -169,39 +171,25 @@ class SharedBudget(Budget):
         super().__init__()
         self._ask = ask
         self._turn = asyncio.Lock()
-        self._most: dict[Limit, float] = {}
-        self._free: dict[Limit, Decimal] = {}
-        self._spent: dict[Limit, Decimal] = {}
-        self._under_way = 0
+        self._most: dict[Limit, Decimal] = {}
+        self._got: defaultdict[Limit, Decimal] = defaultdict(Decimal)
+        """Slices so far, without what was given back."""
+        self._told: defaultdict[Limit, Decimal] = defaultdict(Decimal)
+        """Spending that `account` has told."""
 
     def limit(self, run: RunSection) -> None:
         """Set the limits of a config, as for the whole run."""
         super().limit(run)
-        for name, most in ((MONEY, run.max_cost_usd), (REQUESTS, run.max_requests)):
-            if most is not None and name not in self._most:
-                self._most[name], self._free[name], self._spent[name] = most, Decimal(0), Decimal(0)
+        self._most = limits_of(run)
 
     async def reserve(self, usd: Decimal) -> None:
         """Reserve like `Budget.reserve`, from slices of the run's budget."""
         needs: dict[Limit, Decimal] = {MONEY: usd, REQUESTS: Decimal(1)}
         async with self._turn:
             # what one limit has given may be given back while another is waited for
-            while lacking := [name for name, free in self._free.items() if free < needs[name]]:
-                await self._get(lacking[0], needs[lacking[0]] - self._free[lacking[0]])
+            while lacking := [name for name in self._most if self._free(name) < needs[name]]:
+                await self._get(lacking[0], needs[lacking[0]] - self._free(lacking[0]))
             self.take(usd)
-            self._under_way += 1
-            for name in self._free:
-                self._free[name] -= needs[name]
-            if REQUESTS in self._spent:
-                self._spent[REQUESTS] += 1
-
-    def settle(self, reserved: Decimal, usd: Decimal) -> None:
-        """Release the reserve of a request, and count its cost."""
-        super().settle(reserved, usd)
-        self._under_way -= 1
-        if MONEY in self._free:
-            self._free[MONEY] += reserved - usd
-            self._spent[MONEY] += usd
 
     def account(self) -> dict[Limit, tuple[Decimal, Decimal]]:
         """Return what was spent since the last call, and what is given back.
@@ -209,16 +197,26 @@ class SharedBudget(Budget):
         That is all that is free, whenever nothing is under way: so workers that wait for each
         other's slices get them.
         """
-        back = dict.fromkeys(self._free, Decimal(0)) if self._under_way else self._free
-        accounts = {name: (spent, back[name]) for name, spent in self._spent.items()}
-        self._free = {name: free - back[name] for name, free in self._free.items()}
-        self._spent = dict.fromkeys(self._spent, Decimal(0))
+        accounts = {}
+        for name in self._most:
+            back = Decimal(0) if self.under_way else self._free(name)
+            accounts[name] = self._spent(name) - self._told[name], back
+            self._got[name] -= back
+            self._told[name] = self._spent(name)
         return accounts
+
+    def _spent(self, name: Limit) -> Decimal:
+        return self._usd if name == MONEY else Decimal(self.requests)
+
+    def _free(self, name: Limit) -> Decimal:
+        reserved = self._reserved if name == MONEY else Decimal(0)
+        return self._got[name] - self._spent(name) - reserved
 
     async def _get(self, name: Limit, need: Decimal) -> None:
         given = await self._ask(name, need)
-        if given is None and not self._under_way:
-            raise self.end(Spent(by=name, at=self._most[name], of=self._most[name]))
-        self._free[name] += given or 0
+        if given is None:
+            most = float(self._most[name])
+            raise self.end(Spent(by=name, at=most, of=most))
+        self._got[name] += given
         if not given:
             await asyncio.sleep(_LOOK_S)

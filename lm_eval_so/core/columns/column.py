@@ -47,11 +47,14 @@ class Column(Sequence[T]):
         """Keys of the entries, 8 bytes each; equal entries have equal keys."""
         return array("Q", map(key_of, self))
 
+    def share_keys(self, other: "Column[T]") -> None:
+        """Keep the keys of another column in the place of these, if they are equal: once instead of twice."""
+        if self.keys == other.keys:
+            self.keys = other.keys
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Column):
-            if is_same := bool(self.keys == other.keys):
-                self.keys = other.keys  # the same ones need not be kept twice
-            return is_same
+            return bool(self.keys == other.keys)
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))

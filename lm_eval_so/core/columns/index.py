@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -48,7 +48,10 @@ class Places:
         """
         if not isinstance(self._texts, Column):
             return (self._by_text.get(text, -1) for text in texts)
-        keys = texts.keys if isinstance(texts, Column) else map(key_of, texts)
+        return self.find_keys(texts.keys if isinstance(texts, Column) else map(key_of, texts))
+
+    def find_keys(self, keys: Iterable[int]) -> Iterator[int]:
+        """Yield the last place of the text with each key, as `find_all`; the texts are those of a `Column`."""
         return map(self._with_key, keys)
 
     @cached_property

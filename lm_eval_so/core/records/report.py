@@ -363,6 +363,13 @@ class EvaluationReport:
         return f"{self.experiment.suite}: {self.sample_count} samples"
 
     @property
+    def failed_count(self) -> int:
+        """Number of samples that failed or have no answer."""
+        if is_large(self.failed_ids):  # each stands once
+            return len(self.failed_ids)
+        return len({*self.failed_ids})
+
+    @property
     def sample_count(self) -> int:
         """Number of samples, whatever the number of answers to each."""
         return sum(1 for _ in times_of_each(self.samples.ids))

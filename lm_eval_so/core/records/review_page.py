@@ -84,6 +84,8 @@ class ReviewItem:
     """Other answer to choose from, shown second."""
     calls: str | None = None
     """Tools that the chatbot called for the answer, and their results."""
+    context: str | None = None
+    """System prompt and passages that the judge is shown besides."""
     labels: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
     """Meaning of each label, in its place; empty if the labels are the user's own words."""

@@ -22,11 +22,14 @@ Clean = Callable[[Any], Any]
 """Function that removes secrets from JSON values."""
 LONGEST_LINE = 2**26
 """Most bytes of a line that is read."""
+_SHORTEST = len(b'{"sample_id":"","sample_hash":"","rev":"","status":""}\n')
 _BYTE = 256
 _AT_ONCE = 500
 """Rows that are cleaned together."""
 _AT_A_TIME = 2**20
 _SCHEMA = ReportRow.__dataclass_fields__["schema"].default
+BEGINNING = f'{{"schema":"{_SCHEMA}",'.encode()
+"""First bytes of a file of rows that was written here."""
 _READ = TypeAdapter(ReportRow).validator
 AGAIN = "put the file back that was written with the report, or evaluate again"
 """Advice if the rows are not those of the report."""
@@ -82,7 +85,7 @@ def _read(file: BinaryIO, told: Columns, shown_as: str, longest: int) -> Columns
         what = "is not the file that the report was written with: its content is another one"
         raise RecordError(f"{shown_as} {what}", where=Where(file=shown_as), hint=AGAIN)
     file.seek(0)
-    found = _Reading(file, told, shown_as)
+    found = _Reading(file, told, shown_as, most=min(expected.rows, size // _SHORTEST))
     for number in range(1, expected.rows + 1):
         found.take(file.readline(longest), number)
     if file.read(1):
@@ -98,15 +101,19 @@ class _Reading:
         file: The file.
         told: Columns of the report itself.
         shown_as: Name of the file, for errors.
+        most: Most rows that the file can have.
     """
 
-    def __init__(self, file: BinaryIO, told: Columns, shown_as: str) -> None:
+    def __init__(self, file: BinaryIO, told: Columns, shown_as: str, *, most: int) -> None:
         self._told, self._shown_as = told, shown_as
         self._lines = Lines(file)
-        self._ids, self._revs = array("Q"), array("Q")
+        # columns that grow side by side would waste as much again between them
+        self._ids, self._revs = (array("Q", [0]) * most for _ in range(2))
         self._groups: Coded[str | None] = Coded()
         self._repeats, self._statuses = Coded[int](), Coded[str]()
         self._scores = {key: Numbers() for key in told.scores}
+        for numbers in self._scores.values():
+            numbers.expect(most)
         self._not_applicable: dict[str, array[int]] = {key: array("I") for key in told.scores}
         self._cached = array("I")
         self._failures: dict[str, array[int]] = {}
@@ -124,8 +131,8 @@ class _Reading:
         """Take the next row, with the number of its line."""
         row, at = self._row(line, number), number - 1
         self._lines.note(len(line))
-        self._ids.append(key_of(row.sample_id))
-        self._revs.append(key_of(row.rev))
+        self._ids[at] = key_of(row.sample_id)
+        self._revs[at] = key_of(row.rev)
         self._groups.append(row.group_id)
         self._repeats.append(row.repeat)
         self._statuses.append(row.status)

@@ -131,12 +131,13 @@ def flips_by_cell(each: Sequence[float], layout: Layout) -> CellFlips:
         each: One per sample: −1 got worse, 1 got better.
         layout: The samples, cell by cell.
     """
-    ordered = layout.arrange(each)
+    signs = array("b", ((change > 0) - (change < 0) for change in each))
+    ordered = layout.arrange(signs)
     return CellFlips(
         each=each,
         layout=layout,
-        worse=layout.fold(sum, bytearray(change < 0 for change in ordered)),
-        better=layout.fold(sum, bytearray(change > 0 for change in ordered)),
+        worse=layout.fold(sum, bytearray(map((0).__gt__, ordered))),
+        better=layout.fold(sum, bytearray(map((0).__lt__, ordered))),
     )
 
 

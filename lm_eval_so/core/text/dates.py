@@ -121,19 +121,48 @@ _TIMES: Final = re.compile(
 )
 
 
-def find_dates(text: str) -> list[tuple[Date, ...]]:
-    """Return the dates of a text, in order, each with its possible readings: 03/02/2026 has two."""
-    known = basic(text)
-    return [readings for match in _DATES.finditer(known) for readings in _dates_of(match)]
+class Moments(NamedTuple):
+    """Dates and times of day of a text, in order."""
+
+    dates: tuple[tuple[Date, ...], ...]
+    """Dates, each with its possible readings: 03/02/2026 has two."""
+    times: tuple[TimeOfDay, ...]
+    rest: str
+    """The text after the profile `basic`, with `GAP` in place of each of them."""
+
+    def has_date(self, wanted: tuple[Date, ...]) -> bool:
+        """Return whether a date is there, in one of its readings."""
+        return any(own.fits(date) for each in self.dates for own in each for date in wanted)
+
+    def has_time(self, wanted: TimeOfDay) -> bool:
+        """Return whether a time is there, or may be."""
+        return any(own.fits(wanted) for own in self.times)
 
 
-def find_times(text: str) -> list[TimeOfDay]:
-    """Return the times of day of a text, in order.
+GAP: Final = "\ufffc"
+"""Stands where a date or a time was."""
 
-    Durations (3시간) are none. Without 오전, 오후, am or pm, an hour up to 12 may be either, unless
+
+def find_moments(text: str) -> Moments:
+    """Return the dates and times of day of a text, and the text without them.
+
+    Durations (3시간) are no times. Without 오전, 오후, am or pm, an hour up to 12 may be either, unless
     it has a zero before it: 06:30.
     """
-    return [time for match in _TIMES.finditer(basic(text)) for time in _times_of(match)]
+    known = basic(text)
+    dates: list[tuple[Date, ...]] = []
+
+    def without_date(match: re.Match[str]) -> str:
+        found = list(_dates_of(match))
+        dates.extend(found)
+        return GAP if found else match[0]
+
+    def without_time(match: re.Match[str]) -> str:
+        return GAP if any(True for _ in _times_of(match)) else match[0]
+
+    rest = _TIMES.sub(without_time, _DATES.sub(without_date, known))
+    times = (time for match in _TIMES.finditer(known) for time in _times_of(match))
+    return Moments(tuple(dates), tuple(times), rest)
 
 
 def _dates_of(match: re.Match[str]) -> Iterator[tuple[Date, ...]]:

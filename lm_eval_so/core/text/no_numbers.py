@@ -5,6 +5,7 @@ from typing import Final
 
 from lm_eval_so.core.text.number_units import unit_after_figures
 from lm_eval_so.core.text.number_words import words
+from lm_eval_so.core.text.profiles import basic
 
 _END: Final = r"(?![0-9])"
 _NO_NUMBER: Final = re.compile(
@@ -34,6 +35,30 @@ _CALL: Final = re.compile(
     r"[^0-9]{0,12}\Z"
 )
 _LOOK_BACK: Final = 24
+_ABROAD: Final = re.compile(r"\+82[-. ]?(?:\(0\)|0)?")
+_JOINTS: Final = re.compile(r"(?<=[0-9])[-. )]{1,2}(?=[0-9])")
+_RUN: Final = re.compile("[0-9]++")
+
+
+def find_codes(text: str) -> list[str]:
+    """Return the figures of phone numbers, versions and the like, without what parts them: 15881234.
+
+    Args:
+        text: The text, without dates and times.
+    """
+    known = _ABROAD.sub("0", basic(text).casefold())
+    found, position = list[str](), 0
+    while match := _RUN.search(known, position):
+        end = end_of_no_number(known, match.start())
+        position = end or match.end()
+        if end:
+            found.append(re.sub("[^0-9]", "", known[match.start() : end]))
+    return found
+
+
+def joined_figures(text: str) -> str:
+    """Return a text whose figures are joined, so that a code is found however it is parted."""
+    return _JOINTS.sub("", _ABROAD.sub("0", basic(text)))
 
 
 def end_of_no_number(text: str, at: int) -> int | None:

@@ -90,6 +90,9 @@ _START: Final = re.compile(
     rf"|(?P<english>{FIRST_ENGLISH})|(?<![가-힣0-9])(?:(?P<days>{either(DAYS)})|(?P<native>(?:{either(TENS)})(?: ?(?:{either(ONES)}))?|{either(ONES)})"
     rf"|(?P<below>(?:영하|마이너스) ?(?=[{LETTERS}]))?(?P<sino>[{LETTERS}]{{2,}}+|[{LETTERS}](?=[{_UNIT_FIRSTS}])))"
 )
+_NAME: Final = re.compile(
+    r"(?<=[A-Z]-)(?<!USD-|KRW-|EUR-|JPY-|CNY-|RMB-|GBP-)[0-9]++(?:[.-][0-9]++)*+"
+)
 _NO_ENGLISH: Final = re.compile("-[a-z]| (?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?)(?![a-z])")
 _FIRSTS: Final = "".join(sorted({word[0] for word in [*LETTERS, *ONES, *TENS, *DAYS]}))
 _MAYBE: Final = re.compile(
@@ -128,7 +131,8 @@ def find_numbers(text: str) -> list[Number]:
     """Return the numbers of a text, in order.
 
     Phone numbers (1588-1234), dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after
-    a Latin letter (GPT4) do not count, nor do numbers of more than 40 figures. Units are not converted:
+    a Latin letter (GPT4) do not count; after a capital and a hyphen (COVID-19) only those with a unit do. Nor
+    do numbers of more than 40 figures. Units are not converted:
     "1시간 30분" is two numbers. Letters right behind figures are a unit, known or not, except for
     particles (5는) and st, nd, rd, th; behind a space only known units count. 1 million, 2 bn and $2.5m
     are multiplied; 2.5M is ambiguous. Numbers in words: 삼만오천 with a unit, or three letters and more;
@@ -155,6 +159,11 @@ def find_numbers(text: str) -> list[Number]:
                 position = end
                 continue
             number, position = _read_figures(folded, match, cased)
+            name = _NAME.match(cased, match.start("figures"))
+            is_bare = number is not None and number.unit is None and position == match.end()
+            if name and is_bare and name.end() >= position:  # 35,000 is a count behind any word
+                position = name.end()
+                continue
         elif match["days"]:
             is_whole = ends_at(folded, position)
             number = Number(Decimal(DAYS[match["days"]]), "일") if is_whole else None

@@ -98,9 +98,15 @@ def _picked(told: object, language: Language) -> object:
     return told_in(told, language) if isinstance(told, Mapping) else told
 
 
-def counted(n: int, noun: str) -> str:
-    """Return a number and an English noun that takes an s: "1 row", "1,200 rows"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str, many: str | None = None) -> str:
+    """Return a number and an English noun in its form: "1 row", "1,200 rows", "1 row has".
+
+    Args:
+        n: The number.
+        noun: Words for one.
+        many: Words for another number; default: those for one with an s.
+    """
+    return f"{n:,} {noun if n == 1 else many or f'{noun}s'}"
 
 
 @cache

@@ -3,7 +3,7 @@
 Broken ones come first, then those behind a slice that is proven worse, then the largest falls.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -163,19 +163,19 @@ def _changed(
         now=", ".join(_values(now, metrics, language)),
         baseline_answer=first.baseline_answer,
         answer=first.candidate_answer,
-        reasons=tuple(_reasons(same)),
+        reasons=tuple(_each_once((case.metric, case.reason) for case in same)),
         notes=tuple(_again(same, language)),
         right_before=_counted(before, metrics),
         right_now=_counted(now, metrics),
     )
 
 
-def _reasons(same: Sequence[ChangedCase]) -> Iterator[tuple[str, str]]:
+def _each_once(given: Iterable[tuple[str, str | None]]) -> Iterator[tuple[str, str]]:
     """Yield each reason once, with the metrics that give it."""
     metrics: dict[str, list[str]] = {}
-    for case in same:
-        if case.reason:
-            metrics.setdefault(case.reason, []).append(case.metric)
+    for metric, reason in given:
+        if reason:
+            metrics.setdefault(reason, []).append(metric)
     for reason, names in metrics.items():
         yield ", ".join(names), reason
 
@@ -239,7 +239,7 @@ def low_cases(
         return ()
     own = report.samples.own_ids
     shown = {each.sample_id: each for each in reversed(report.errors) if each.input}
-    known = [shown[each] for each in dict.fromkeys(report.failed_ids) if each in shown]
+    known = [shown[each] for each in failed_among(report, shown)]
     names = {*own.values()}
 
     def is_twin(case: Case) -> bool:
@@ -248,6 +248,17 @@ def low_cases(
 
     known.sort(key=is_twin)  # stable
     return tuple(_low(each, own.get(each.sample_id), language) for each in known[:MOST_FIRST])
+
+
+def failed_among(report: EvaluationReport, some: Collection[str]) -> list[str]:
+    """Return those of some samples that failed or have no answer, in the order of the report."""
+    found: dict[str, None] = {}
+    for sample_id in report.failed_ids:
+        if len(found) == len(some):  # those that are shown mostly come first
+            break
+        if sample_id in some:
+            found[sample_id] = None
+    return [*found]
 
 
 def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
@@ -270,7 +281,13 @@ def _low(case: Case, ref: str | None, language: Language) -> FirstCase:
         now=now,
         baseline_answer=None,
         answer=case.answer,
-        reasons=tuple((each.metric, each.reason) for each in failed if each.reason),
+        reasons=tuple(
+            _each_once(
+                (each.metric, each.reason)
+                for each in failed
+                if each.reason and each.reason not in now  # of a lost answer that is the same
+            )
+        ),
     )
 
 
@@ -285,12 +302,12 @@ def look_first(
     """Yield how many cases score low or have no answer, in a first run; and which, if no text of them is there."""
     if report is None or not _is_first(comparison):
         return
-    low, own = [*dict.fromkeys(report.failed_ids)], report.samples.own_ids
-    if low:
-        names = [own.get(each, each) for each in low[:MOST_FIRST]]
-        ids = ", ".join([*names, *(["…"] if len(low) > MOST_FIRST else [])])
+    n, own = report.failed_count, report.samples.own_ids
+    if n:
+        names = [own.get(each, each) for each in dict.fromkeys(report.failed_ids[:MOST_FIRST])]
+        ids = ", ".join([*names, *(["…"] if n > MOST_FIRST else [])])
         of = report.sample_count
-        figures = {"n": count(len(low)), "of": count(of), "ids": ids}
+        figures = {"n": count(n), "of": count(of), "ids": ids}
         is_shown = bool(low_cases(comparison, report, language))
         yield say("report.low" if is_shown else "report.look_first", language, figures)
 

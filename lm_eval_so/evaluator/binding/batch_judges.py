@@ -65,10 +65,10 @@ class BatchJudges:
             await each.hand_over()
         return any([await each.read_all() for each in self._all])
 
-    def tell_that_they_go_on(self) -> None:
+    def tell_unread(self) -> None:
         """Warn of every batch that a service still works on."""
         for each in self._all:
-            each.tell_that_they_go_on(_STOP)
+            each.tell_unread(_STOP)
 
     def forget(self) -> None:
         """Remove the logs of batches: the evaluation that they were for is done."""

@@ -130,6 +130,8 @@ def make_metric(
         template=section.judge.language,
         template_file=section.judge.template_file,
         baseline=baseline,
+        system=config.system,
+        tools=config.tools,
         folder=config.folder,
         read_file=lambda name: config.read_for(section.id, Path(name)),
     )

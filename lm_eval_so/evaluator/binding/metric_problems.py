@@ -139,7 +139,7 @@ def _id_problems(config: Config) -> Iterator[Problem]:
     for position, metric_id in enumerate(ids):
         if metric_id in ids[:position]:
             what = f'two metrics have the id "{metric_id}"'
-            where = config.where("metrics", position)
+            where = config.where("metrics", position, "id")  # one that was refused is told already
             yield Problem(what=what, where=where, hint="give one another `id`")
 
 
@@ -156,7 +156,6 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
         except ValueError:
             where = config.where("metrics", position, "pass_if")
             yield Problem(what=f'"{section.pass_if}" is no comparison with a number', where=where)
-    at = ("metrics", position, "params")
     params = valid_params(config, position, found)
     yield from params.problems
     if params.value is None:
@@ -178,7 +177,9 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
         if "judge" in metric.requires - found.requires and not section.judges:
             yield _no_judge(config, position, section)
         for problem in () if params.reported else problems:
-            yield replace(problem, where=config.where(*at))
+            key = (problem.where and problem.where.key) or ""
+            path = key.split(".") if key.startswith(("judge.", "params.")) else ["params"]
+            yield replace(problem, where=config.where("metrics", position, *path))
 
 
 def _judge_problems(

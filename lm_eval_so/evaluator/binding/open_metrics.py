@@ -59,7 +59,7 @@ def prepare(bound: Sequence[BoundMetric], dataset: Dataset, listener: Listener =
     checks_all = any(each.metric.checks_every_sample for each in bound)
     strangers: dict[str, str] = {}
     known = {key for each in bound for key in each.metric.sample_keys}
-    for sample in dataset:
+    for sample in dataset if checks_all or dataset.sets_metrics else ():
         if sample.metrics or checks_all:
             problems += [found for each in bound for found in each.sample_problems(sample)]
         for name in sample.metrics.keys() - known:

@@ -148,11 +148,9 @@ def write_export(
         return ()
     path = folder / _LABELS_FILE
     write_atomic(path, csv_text(labels))
-    told = ", ".join(
-        f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
-    )
+    told = ", ".join(f"{metric_id} {n:,}" for metric_id, n in counts.items() if n)
     file = config.where().file
-    text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
+    text = f"answers to label in {path}: {told}; then: lm-eval-so calibrate {path} -c {file}"
     resources.listener(Noticed(stage=_EVALUATE, text=text))
     return (path,)
 

@@ -29,7 +29,7 @@ _IN_CONFIG: Final = " " * 6
 
 
 def with_examples(
-    found: Mapping[str, Calibration], work: Labelled, redactor: Redactor
+    found: Mapping[str, Calibration], work: Labelled, redactor: Redactor, language: Language
 ) -> dict[str, Calibration]:
     """Return calibrations with the disagreements from which their judges could learn.
 
@@ -37,12 +37,14 @@ def with_examples(
         found: The calibrations by metric id.
         work: The labelled answers, judged.
         redactor: Redactor of secrets; a text that holds one is never offered.
+        language: Language of the reasons that people did not give.
     """
     made = dict(found)
     for bound in work.metrics:
         if bound.id in made and "examples" in type(bound.metric).Params.model_fields:
-            offered = tuple(_offered(bound.metric, work.judged_of(bound), redactor))
-            made[bound.id] = replace(made[bound.id], examples=offered)
+            offered = _offered(bound.metric, work.judged_of(bound), redactor)
+            examples = tuple(_example(each, language) for each in offered)
+            made[bound.id] = replace(made[bound.id], examples=examples)
     return made
 
 
@@ -62,9 +64,7 @@ def examples_text(calibration: Calibration, language: Language) -> str:
     return told + textwrap.indent(dump_yaml({"examples": shown}), _IN_CONFIG)
 
 
-def _offered(
-    metric: Metric, judged: Iterable[Judged], redactor: Redactor
-) -> Iterator[OfferedExample]:
+def _offered(metric: Metric, judged: Iterable[Judged], redactor: Redactor) -> Iterator[Judged]:
     """Yield up to two answers that the judge is too kind to, and two that it is too strict to.
 
     Those with a reason by people come first, then those furthest apart, then the shortest.
@@ -79,8 +79,7 @@ def _offered(
         if all(_differ(each, other) for other in chain(kind, strict)):
             found.append(each)
     pairs = zip_longest(islice(kind, _MOST_EACH), islice(strict, _MOST_EACH))
-    for each in filter(None, chain.from_iterable(pairs)):
-        yield _example(each, metric)
+    yield from filter(None, chain.from_iterable(pairs))
 
 
 def _urgency(each: Judged, worth: Mapping[str, float]) -> tuple[bool, float, int, str, int]:
@@ -107,13 +106,13 @@ def _differ(one: Judged, other: Judged) -> bool:
     ) != basic(shown_input(other.sample, other.run))
 
 
-def _example(each: Judged, metric: Metric) -> OfferedExample:
+def _example(each: Judged, language: Language) -> OfferedExample:
     label = each.rated.human or ""
     return OfferedExample(
         input=shown_input(each.sample, each.run),
         answer=each.run.text,
         label=label,
-        reason=_short(each.rated.notes) or _stopgaps(label)[metric.env.template.value],
+        reason=_short(each.rated.notes) or _stopgaps(label)[language.value],
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lm_eval_so.core.asking.answer.json_answer import writable
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.spreadsheet import cell_text, is_same_text
@@ -19,10 +20,11 @@ from lm_eval_so.evaluator.calibration.pairs import (
     shown_answers,
 )
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.panel import called_tools
-from lm_eval_so.evaluator.sample_text import Turn, shown_turns
+from lm_eval_so.evaluator.metrics.judge.panel import called_tools, numbered, shown_beside
+from lm_eval_so.evaluator.sample_text import Turn, shown_instructions, shown_turns
 
 SECOND: Final = "answer_b"
+CONTEXT: Final = "context"
 COLUMNS: Final = (
     "id",
     "repeat",
@@ -31,6 +33,7 @@ COLUMNS: Final = (
     "answer",
     SECOND,
     "calls",
+    CONTEXT,
     "expected",
     "rubric",
     "labels",
@@ -38,7 +41,7 @@ COLUMNS: Final = (
     "annotator",
     "note",
 )
-"""All columns; that of a second answer stands only in a file with pairs."""
+"""All columns; those of a second answer and of the context stand only in a file that has some."""
 _INDENT = "    "
 _TURN = re.compile(r"(user|assistant|tool|goal): ")
 
@@ -98,7 +101,8 @@ def cells_of(metric: Metric, sample: TestSample, run: RunResult) -> Mapping[str,
     """Return the cells of an answer by column, without those that people fill in."""
     answer, second = shown_answers(metric, sample, run)
     # what only one answer has would tell which it is
-    calls = {} if compares(metric) else called_tools(sample, run)
+    alone = None if compares(metric) else run
+    calls = called_tools(sample, run) if alone else {}
     rubric = metric.guide(sample)
     if compares(metric):
         rubric = f"{say('labels.pairwise_guide', metric.env.language)}\n\n{rubric}"
@@ -108,12 +112,34 @@ def cells_of(metric: Metric, sample: TestSample, run: RunResult) -> Mapping[str,
         "metric": metric.id,
         "input": answer_cell(_told(shown_turns(sample, run))),
         "answer": answer_cell(answer),
-        "calls": answer_cell("\n\n".join(f"{word}\n{text}" for word, text in calls.items())),
-        "expected": answer_cell("\n".join(sample.answers)),
+        "calls": answer_cell(_by_word(calls)),
+        "expected": answer_cell(_expected(sample, metric.env.language)),
         "rubric": answer_cell(rubric),
         "labels": answer_cell(", ".join(offered_labels(metric))),
     }
+    if context := _context(metric, sample, alone):
+        cells[CONTEXT] = answer_cell(_by_word(context))
     return cells if second is None else {**cells, SECOND: answer_cell(second)}
+
+
+def _context(metric: Metric, sample: TestSample, run: RunResult | None) -> Mapping[str, str]:
+    """Return what a judge is shown besides, by its word: the system prompt, and passages if it is told to."""
+    if "show" not in type(metric.params).model_fields:
+        return {}
+    instructions = shown_instructions(sample)
+    passages = shown_beside(sample, {*metric.params_for(sample).show} & {CONTEXT}, run)
+    return {**({"INSTRUCTIONS": instructions} if instructions else {}), **passages}
+
+
+def _expected(sample: TestSample, language: Language) -> str:
+    """Return the reference; several so that none of them seems to be a part of one answer."""
+    if len(sample.answers) < 2:
+        return "\n".join(sample.answers)
+    return f"{say('labels.any_of', language)}\n{numbered(sample.answers)}"
+
+
+def _by_word(texts: Mapping[str, str]) -> str:
+    return "\n\n".join(f"{word}\n{text}" for word, text in texts.items())
 
 
 def labels_about(

@@ -13,6 +13,7 @@ from lm_eval_so.core.text.spreadsheet import csv_rows, csv_table, decode_table
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.calibration.label_cells import (
     COLUMNS,
+    CONTEXT,
     SECOND,
     HumanLabel,
     LabelFile,
@@ -106,8 +107,8 @@ def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[An
 def csv_text(labels: LabelRows) -> str:
     """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
     rows = [cells_of(*row) for row in labels.rows()]
-    has_pairs = any(SECOND in row for row in rows)
-    columns = [each for each in COLUMNS if has_pairs or each != SECOND]
+    unused = {each for each in (SECOND, CONTEXT) if not any(each in row for row in rows)}
+    columns = [each for each in COLUMNS if each not in unused]
     return csv_table(columns, rows)
 
 

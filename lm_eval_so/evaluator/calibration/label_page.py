@@ -65,6 +65,7 @@ def _item(answer: AnswerToLabel, metric: Metric, config: Config) -> ReviewItem:
         answer=cells["answer"],
         answer_b=cells["answer_b"] or None,
         calls=cells["calls"] or None,
+        context=cells["context"] or None,
         labels=offered_labels(metric),
         label_names=label_names(metric, config.language),
         rubric=cells["rubric"] or None,

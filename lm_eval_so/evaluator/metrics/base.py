@@ -155,7 +155,10 @@ class Metric:
         return None
 
     def check_params(self) -> list[Problem]:
-        """Find problems of the parameters beyond their shape, such as a missing file."""
+        """Find problems of the parameters beyond their shape, such as a missing file.
+
+        The key of a problem's place starts at the metric's section: params.rubric, judge.template.
+        """
         return need_problems(self.id, self.needs(self.params))
 
     def check_sample(self, sample: TestSample) -> list[Problem]:

@@ -1,7 +1,7 @@
 """Environment of metrics: judges, embedder, baseline, files."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -69,12 +69,21 @@ class MetricEnv:
     """Local model and version if that embeds; part of the definition."""
     baseline: BaselineAnswers | None = None
     """Answers of the baseline, for pairs; None without a baseline."""
+    system: str | None = None
+    """System prompt that the config puts before each sample without one."""
+    tools: Sequence[Mapping[str, JsonValue]] = ()
+    """Tools that the config offers with each sample that has none of its own."""
     folder: Path = field(default_factory=Path)
     """Folder of the config."""
     read_file: Callable[[str], str | None] = field(default=lambda _: None)
     """Function from a path beside the config to the text; None if there is no file."""
     masks: set[Kind] = field(default_factory=set)
     """Kinds of personal data that the report masks; a metric adds the kinds that it looks for."""
+
+    def as_asked(self, sample: TestSample) -> TestSample:
+        """Return a sample with the system prompt and the tools that it was asked with."""
+        system = self.system if sample.system is None else sample.system
+        return replace(sample, system=system, tools=sample.tools or tuple(self.tools))
 
     def say(self, key: str, **figures: str) -> Wording:
         """Return a text of the topic `metrics` in every language."""

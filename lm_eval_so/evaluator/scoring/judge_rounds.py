@@ -58,10 +58,10 @@ async def ask_in_rounds(
         work = _rounds(config, resources, judges, rows, baseline)
         await finish(work, resources.stop, what=what)
     except BudgetSpent:  # the time is up; without it votes are missing, as without batches
-        judges.tell_that_they_go_on()
+        judges.tell_unread()
         return
     except LMEvalError:
-        judges.tell_that_they_go_on()
+        judges.tell_unread()
         raise
     if judges.left and config.run.batch_leftovers == "leave":
         what = f"{counted(judges.left, 'request')} to judges did not come back with their batch"

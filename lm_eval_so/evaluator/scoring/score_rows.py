@@ -1,7 +1,7 @@
 """The work of an evaluation: rows in dataset order go in, scores come back in any order."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
@@ -129,11 +129,12 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
     rows = len(sheet.sample_of)
     needs = {each.id: each.sample_needs for each in gathered.bound}
     if gathered.changed:
-        what = f"{gathered.changed} of {rows} rows changed since they were asked; no score"
+        what = f"{gathered.changed:,} of {counted(rows, 'row')} changed since they were asked; no score"
         yield Warned(stage=STAGE, text=what, hint="run again to ask them as they are now")
+    without: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for metric_id, column in sheet.columns.items():
         if rows and len(column.not_applicable) == rows:
-            text = f"{metric_id} applies to none of the {len(sheet.samples)} samples"
+            text = f"{metric_id} applies to none of the {counted(len(sheet.samples), 'sample')}"
             yield Warned(stage=STAGE, text=text, hint=_wanted(needs[metric_id]))
         if column.first_unscored is None:
             continue
@@ -143,10 +144,13 @@ def _warnings(gathered: Gathered, *, keeps_texts: bool) -> Iterator[Warned]:
         lost, of = codes.total(), rows - len(column.not_applicable) - untimed
         by_code = ", ".join(f"{n} {code}" for code, n in codes.most_common())
         limit = f"; a gate accepts at most {_LIMIT:.0%}" if lost > _LIMIT * of else ""
-        text = f"{metric_id}: {lost} of {of} rows have no score ({lost / of:.1%}): {by_code}"
+        have = counted(of, "row has", "rows have")
+        text = f"{lost:,} of {have} no score ({lost / of:.1%}): {by_code}{limit}"
         sample = sheet.samples.ids[sheet.sample_of[first]]
         hint = f"first: {sample}: {why}" if keeps_texts else f"first: {sample}"
-        yield Warned(stage=STAGE, text=f"{text}{limit}", hint=hint)
+        without[text, hint].append(metric_id)
+    for (text, hint), ids in without.items():  # a row without an answer is lost to all metrics
+        yield Warned(stage=STAGE, text=f"{', '.join(ids)}: {text}", hint=hint)
 
 
 def _wanted(needs: Sequence[str]) -> str:

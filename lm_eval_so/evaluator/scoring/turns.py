@@ -104,7 +104,8 @@ class Turns(Metric):
 
     def check_params(self) -> list[Problem]:
         """Find what is wrong with the metric."""
-        return self._problems(self.params.metric) if self.params.metric else []
+        found = self._problems(self.params.metric) if self.params.metric else []
+        return [replace(each, where=None) for each in found]  # not of a key of this metric
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with the sample's parameters and what its turns expect."""

@@ -267,15 +267,16 @@ def _by_sample(sheet: Sheet, rows: Iterable[int]) -> Iterator[list[int]]:
 def _nothing_scored(sheet: Sheet, config_file: str | None) -> CannotMeasure:
     """Return the error of an evaluation without any score, with its reason."""
     rows = len(sheet.statuses)
+    of = f"{rows:,} {'row' if rows == 1 else 'rows'}"
     hint = f"see run.json; run again with lm-eval-so run -c {config_file or CONFIG_FILE}"
     answers = {status.value for status in RunStatus if status.is_answer}
     failed = Counter(status for status in sheet.statuses if status not in answers)
     if failed.total() == rows and rows:
         status, n = failed.most_common(1)[0]
-        how = "are missing in the run" if status == MISSING else f"ended with {status}"
-        return CannotMeasure(f"nothing could be scored: {n} of {rows} rows {how}", hint=hint)
+        how = "missing in the run" if status == MISSING else f"ended with {status}"
+        return CannotMeasure(f"nothing could be scored: {n:,} of {of} {how}", hint=hint)
     reasons = [
-        f"{metric_id}: {n} of {rows} rows {code}"
+        f"{metric_id}: {n:,} of {of} {code}"
         for metric_id, column in sheet.columns.items()
         for code, n in [*column.codes.most_common(), ("not_applicable", len(column.not_applicable))]
         if n

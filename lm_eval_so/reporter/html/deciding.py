@@ -7,6 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from lm_eval_so.core.columns.index import Places
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, cut, prose
@@ -71,9 +72,8 @@ class Deck:
 
     def cards(self, cases: tuple[FirstCase, ...]) -> tuple[DecidingCase, ...]:
         """Return the cards of some cases, in their order."""
-        columns = self.report.samples
-        rows = {sample_id: row for row, sample_id in reversed([*enumerate(columns.ids)])}
-        return tuple(self._card(case, rows.get(case.sample_id)) for case in cases)
+        places = Places(self.report.samples.ids)
+        return tuple(self._card(case, places.find(case.sample_id)) for case in cases)
 
     def _card(self, case: FirstCase, row: int | None) -> DecidingCase:
         columns = self.report.samples

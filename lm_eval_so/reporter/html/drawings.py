@@ -179,14 +179,19 @@ def change_bar(share: float, *, is_sure: bool) -> Markup:
 
 def bins(values: Sequence[float | None], span: tuple[float, float] | None) -> list[int]:
     """Return how many values lie in each tenth of a closed range; none if nothing is known."""
-    known = [value for value in values if value is not None]
-    if not known or span is None:
+    if span is None:
         return []
-    low, high = span
     counts = [0] * _BINS
-    for value in known:
-        counts[min(_BINS - 1, max(0, int(_BINS * (value - low) / (high - low))))] += 1
-    return counts
+    for value in values:
+        if value is not None:
+            counts[bin_of(value, span)] += 1
+    return counts if any(counts) else []
+
+
+def bin_of(value: float, span: tuple[float, float]) -> int:
+    """Return the tenth of a closed range that a value lies in, counted from 0."""
+    low, high = span
+    return min(_BINS - 1, max(0, int(_BINS * (value - low) / (high - low))))
 
 
 def histogram(now: Sequence[int], before: Sequence[int] = ()) -> Markup:

@@ -256,9 +256,9 @@ class _Told:
 
     def _histogram(self, change: _Change) -> Markup:
         """Draw the scores of the cases, and of the baseline as far as the changes tell all of them."""
-        summary = change.summary
-        now = _by_case(self.report, change.key)
-        if summary is None or summary.range is None or not now:
+        span = change.summary.range if change.summary else None
+        shown = drawings.bins(_scores(self.report, change.key), span)
+        if span is None or not shown:
             return Markup()
         changed = [each for each in self.comparison.changed if each.metric == change.key]
         counts = [sum(c.change == way for c in changed) for way in ("worse", "better")]
@@ -266,11 +266,11 @@ class _Told:
         is_whole = counts == [change.metric.worse, change.metric.better] and not any(
             (any(change.metric.missing), pairing.added, pairing.removed, pairing.changed)
         )
-        before: list[int] = []
-        if is_whole and change.metric.n == len(now):
-            earlier = now | {each.sample_id: each.baseline for each in changed}
-            before = drawings.bins([*earlier.values()], summary.range)
-        return drawings.histogram(drawings.bins([*now.values()], summary.range), before)
+        before = [*shown] if is_whole and change.metric.n == sum(shown) else []
+        for each in changed if before else ():
+            before[drawings.bin_of(each.candidate, span)] -= 1
+            before[drawings.bin_of(each.baseline, span)] += 1
+        return drawings.histogram(shown, before)
 
 
 def _method_name(method: str, words: Words) -> str:
@@ -281,15 +281,16 @@ def _method_name(method: str, words: Words) -> str:
         return method
 
 
-def _by_case(report: EvaluationReport, key: str) -> dict[str, float]:
-    """Return the mean score of each case that has one."""
+def _scores(report: EvaluationReport, key: str) -> Sequence[float | None]:
+    """Return the mean score of each case; None if it has none."""
+    columns, values = report.samples, report.samples.scores.get(key, ())
+    if columns.file is not None and not any(columns.repeats):
+        return values
     found: dict[str, list[float]] = {}
-    for sample_id, value in zip(
-        report.samples.ids, report.samples.scores.get(key, ()), strict=False
-    ):
+    for sample_id, value in zip(columns.ids, values, strict=False):
         if value is not None:
             found.setdefault(sample_id, []).append(value)
-    return {sample_id: sum(values) / len(values) for sample_id, values in found.items()}
+    return [sum(own) / len(own) for own in found.values()]
 
 
 def forest_of_means(

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.broken_cases import advice
-from lm_eval_so.core.words.first_cases import look_first
+from lm_eval_so.core.words.first_cases import failed_among, look_first
 from lm_eval_so.core.words.formats import count, usd
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.html.deciding import DecidingCase, Deck
@@ -152,7 +152,7 @@ def _next_step(report: EvaluationReport, comparison: Comparison | None) -> NextS
         baseline = comparison.baseline
         if baseline.source != "none" or baseline.reason is not None:
             return None
-    n_wrong = len({*report.failed_ids})
+    n_wrong = report.failed_count
     command = _take_as_baseline(report, comparison.baseline) if comparison else None
     return NextStep(n_wrong=n_wrong, command=command) if n_wrong or command else None
 
@@ -175,7 +175,7 @@ def _wrong_now(
             )
         return
     wrong = {case.sample_id: case for case in reversed(report.errors)}
-    known = [wrong[each] for each in dict.fromkeys(report.failed_ids) if each in wrong]
+    known = [wrong[each] for each in failed_among(report, wrong)]
     for case in known[:_MOST_WRONG]:
         shown = case_view(case, report.metrics, words, report.samples.own_ids)
         found = [f"{each.metric}: {each.reason}" for each in shown.findings]
@@ -227,18 +227,21 @@ def _baseline(comparison: Comparison, language: Language) -> Fact:
 
 def _cases(report: EvaluationReport, comparison: Comparison | None, language: Language) -> Fact:
     words, columns = words_of("page", language), report.samples
-    n = len({*columns.ids})
+    n = report.sample_count
     lost = max(
         (m.unscored for m in report.metrics.values() if not m.unscored_by.get("cached")), default=0
     )
     scored = words("some_unscored", n=count(lost)) if lost else words("all_scored")
-    by_sample = dict(zip(columns.ids, columns.languages or (), strict=False))
-    spoken = Counter(each for each in by_sample.values() if each)
+    languages: Iterable[str | None] = columns.languages or ()
+    repeats = 1
+    if n < len(columns.ids):  # several answers: the language counts once for each sample
+        languages = dict(zip(columns.ids, languages, strict=False)).values()
+        repeats = min(Counter(columns.ids).values())
+    spoken = Counter(filter(None, languages))
     parts = [
         words(f"language_{key if key in _NAMED else 'other'}", n=count(m), language=key)
         for key, m in spoken.most_common(_MOST_LANGUAGES)
     ]
-    repeats = min(Counter(columns.ids).values(), default=0)
     more = [scored, *([", ".join(parts)] if parts else [])]
     more += [words("answers_each", k=count(repeats))] if repeats > 1 else []
     if comparison is not None and comparison.baseline.source != "none":

@@ -7,10 +7,10 @@ from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
-from lm_eval_so.reporter.html.cases import case_list
 from lm_eval_so.reporter.html.conditions import conditions_of
 from lm_eval_so.reporter.html.forest import forest_of_changes, forest_of_means
 from lm_eval_so.reporter.html.head import head_of
+from lm_eval_so.reporter.html.listing.list_cases import case_list
 from lm_eval_so.reporter.html.where import changed_slices, slice_means
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report

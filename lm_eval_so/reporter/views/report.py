@@ -74,9 +74,7 @@ def view_report(
         ),
         cases=Cases(
             shown=tuple(_cases_once(report, groups[:examples], words)),
-            note=cases_note(
-                max(len({*report.failed_ids}), len(groups)), len(groups[:examples]), words
-            ),
+            note=cases_note(max(report.failed_count, len(groups)), len(groups[:examples]), words),
         ),
         judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
         costs=tuple(cost_rows(report, words)),
@@ -99,7 +97,10 @@ def _cases_once(
 ) -> Iterator[CaseView]:
     """Yield a case for each group: of several answers the first, with how many of all are like it."""
     shown = {same[0].sample_id for same in groups}
-    refs, asked = report.samples.own_ids, Counter(filter(shown.__contains__, report.samples.ids))
+    columns = report.samples
+    refs, asked = columns.own_ids, Counter(shown)
+    if columns.file is None or any(columns.repeats):  # else to read each id takes long
+        asked = Counter(filter(shown.__contains__, columns.ids))
     for same in groups:
         first = min(same, key=lambda case: case.repeat)
         view = case_view(first, report.metrics, words, refs)
@@ -166,10 +167,10 @@ def _incomplete(report: EvaluationReport, words: Words) -> Iterator[str]:
     if experiment.complete:
         return
     text = words("incomplete", n=count(experiment.missing))
-    rows, refs = zip(columns.ids, columns.statuses, strict=True), columns.own_ids
-    lost = [refs.get(name, name) for name, status in rows if status == MISSING]
+    rows, refs = enumerate(columns.statuses), columns.own_ids
+    lost = dict.fromkeys(columns.ids[row] for row, status in rows if status == MISSING)
     if lost:
-        some = ", ".join(list(dict.fromkeys(lost))[:_MOST_MISSING])
+        some = ", ".join(refs.get(name, name) for name in [*lost][:_MOST_MISSING])
         text += f" {words('missing_first', ids=some)}"
     yield text
     stopped = experiment.budget.get("stopped")

@@ -70,7 +70,7 @@ class Batching:
 
         await until_stopped(work(), stop, grace_s=self._run.drain_s)
         if self._files.unread and (stop.is_set() or failure is not None):
-            self._chunks.tell_that_they_go_on()
+            self._chunks.tell_unread()
         if failure is None and stop.is_set():
             return Interrupted("interrupted")
         return failure

@@ -5,10 +5,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from lm_eval_so.core.asking.cost.budget import Spent
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
@@ -18,6 +21,10 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import LMEvalError, UsageError, Where
 from lm_eval_so.runner.store.sign_of_life import is_led_by
 
+Call = Callable[..., Awaitable[Any]]
+"""Calls a method elsewhere: its name and arguments → its result."""
+Failure = tuple[LMEvalError, Spent | None]
+"""Error that ends the run, and the limit of the budget that was reached."""
 _UNTIL_SEEN_S = 3.0
 """Time that a shared file system may take to show a file that another machine has written."""
 
@@ -48,12 +55,30 @@ class Assignment:
     """`run.json` as the leader would begin it; the worker must come to the same."""
     dataset: Path
     refreshes_cache: bool
-    simulates: bool
-    """Whether a sample of the run has a simulated user."""
     concurrency: int = 1
     """Requests that may be under way at this worker."""
     has_answers: bool = False
     """Whether the run has answers, so that the endpoint is known to be there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows to ask, of some samples that stand one after another in the dataset."""
+
+    number: int
+    """Place among the chunks of the dataset, from 0."""
+    at: int
+    """Byte offset of its first sample."""
+    samples: int
+    """Most samples of it."""
+    keys: "array[int]" = field(default_factory=lambda: array("Q"))
+    """Keys of its rows that are to be asked, once that is known."""
+    is_suspect: bool = False
+    """Whether a worker was lost while it asked it."""
+    worker: str = ""
+    """Name of the worker that has claimed it."""
+    part: str = ""
+    """Name of the folder of its rows, likewise."""
 
 
 async def open_config(assignment: Assignment) -> tuple[Config, Redactor]:

@@ -16,7 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.files import own_process
 from lm_eval_so.errors import LMEvalError, UsageError
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
 from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
@@ -32,10 +32,13 @@ _CONNECTED_S = 5.0
 class _WorkerActor:
     """A worker in a process of Ray."""
 
-    async def work(self, name: str, assignment: Assignment, coordinator: Any) -> None:
-        """Work until nothing is left."""
+    def __init__(self, name: str, assignment: Assignment, coordinator: Any) -> None:
         own_process()
-        await Worker(name, assignment, partial(_call, coordinator)).work()
+        self._worker = Worker(name, assignment, partial(_call, coordinator))
+
+    async def work(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the worker."""
+        return await getattr(self._worker, method)(*arguments)
 
 
 class _RayCrew:
@@ -47,18 +50,15 @@ class _RayCrew:
         self._coordinator: Any = kind.remote(*arguments)
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        try:
-            return await _call(self._coordinator, method, *arguments)
-        except RayActorError as error:
-            raise WorkerLost(_first_line(error)) from None
+        return await _call(self._coordinator, method, *arguments)
 
-    async def employ(self, name: str, assignment: Assignment) -> None:
+    @asynccontextmanager
+    async def employ(self, name: str, assignment: Assignment) -> AsyncIterator[Call]:
         # no restart and no retry of Ray's: what is asked again is decided here
-        actor = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_WorkerActor).remote()
+        kind = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_WorkerActor)
+        actor = kind.remote(name, assignment, self._coordinator)
         try:
-            await actor.work.remote(name, assignment, self._coordinator)
-        except RayActorError as error:
-            raise WorkerLost(_first_line(error)) from None
+            yield partial(_call, actor, "work")
         finally:
             ray.kill(actor)
 
@@ -140,8 +140,11 @@ class RayEngine:
             await asyncio.to_thread(ray.shutdown)
 
 
-async def _call(coordinator: Any, method: str, *arguments: Any) -> Any:
-    return await getattr(coordinator, method).remote(*arguments)
+async def _call(actor: Any, method: str, *arguments: Any) -> Any:
+    try:
+        return await getattr(actor, method).remote(*arguments)
+    except RayActorError as error:
+        raise WorkerLost(_first_line(error)) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -1,27 +1,23 @@
-"""A worker of a run: claims chunks and asks them, under a lease that it renews each half second."""
+"""A worker of a run: asks chunks under a lease, which it renews each half second."""
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
 from lm_eval_so.core.clock import wait_for
-from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.core.secrets import Redactor, clean_exception
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.engine.assignment import Assignment, here, open_config
-from lm_eval_so.runner.engine.chunk import AskChunk, open_chunks
-from lm_eval_so.runner.engine.coordinator import AT_ONCE, Chunk, Lease, Report
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Chunk, Failure, here, open_config
+from lm_eval_so.runner.engine.chunk import open_chunks
+from lm_eval_so.runner.engine.coordinator import Lease, Report
 
-Call = Callable[..., Awaitable[Any]]
-"""Calls a method of the coordinator: its name and arguments → its result."""
-_WAIT_S = 0.2
 _PATIENCE_S = 10.0
 """Time after which a coordinator that does not answer counts as lost."""
 
@@ -32,33 +28,44 @@ class Worker:
     Args:
         name: Name of it.
         assignment: All that it is told.
-        call: Calls the coordinator.
+        coordinator: Calls the coordinator.
     """
 
-    def __init__(self, name: str, assignment: Assignment, call: Call) -> None:
-        self._name, self._assignment, self._transport = name, assignment, call
+    def __init__(self, name: str, assignment: Assignment, coordinator: Call) -> None:
+        self._name, self._assignment, self._coordinator = name, assignment, coordinator
+        self._redactor = Redactor()
         self._allowance = Allowance()
         self._budget = SharedBudget(partial(self._call, "slice"))
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []
         self._pause_s = 0.0
         self._stop, self._has_news = asyncio.Event(), asyncio.Event()
+        self._opened = AsyncExitStack()
 
-    async def work(self) -> None:
-        """Work until nothing is left to claim, or the run ends; errors go to the coordinator."""
-        renewing, redactor = asyncio.create_task(self._renew()), Redactor()
+    async def begin(self) -> Failure | None:
+        """Get ready to ask, and return the error that ends the run, if any."""
+        self._renewing = asyncio.create_task(self._renew())
+        return await self._try(self._open())
+
+    async def ask(self, chunk: Chunk) -> Failure | None:
+        """Ask the rows of a chunk into its part, and return the error that ends the run, if any."""
+        self._progress[chunk.part] = Moved(stage="run", done=0)
+        self._has_news.set()
         try:
-            config, redactor = await open_config(self._assignment)
-            await self._ask_all(config, redactor)
-        except LMEvalError as error:
-            clean_exception(error, redactor)
-            await self._call("failed", here(error), self._budget.spent)
+            return await self._try(self._ask(chunk, partial(self._listen, part=chunk.part)))
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            await self._lease()
+            del self._progress[chunk.part]
 
-    async def _ask_all(self, config: Config, redactor: Redactor) -> None:
+    async def end(self) -> None:
+        """Close what is open, and report for the last time."""
+        self._renewing.cancel()
+        await asyncio.gather(self._renewing, return_exceptions=True)
+        await self._opened.aclose()
+        await self._lease()
+
+    async def _open(self) -> None:
+        config, self._redactor = await open_config(self._assignment)
+
         def refuse(seconds: float) -> None:
             wait_s = min(seconds, config.run.max_retry_after_s)
             self._allowance.pause(wait_s, now=time.monotonic())
@@ -69,33 +76,22 @@ class Worker:
             environ=dict(os.environ),
             listener=self._listen,
             stop=self._stop,
-            redactor=redactor,
+            redactor=self._redactor,
             endpoints=shared_endpoints(self._allowance, refuse),
             refreshes_cache=self._assignment.refreshes_cache,
             budget=self._budget,
         )
-        async with open_chunks(self._assignment, config, resources) as ask:
-            lanes = (self._ask_some(ask, resources) for _ in range(AT_ONCE))
-            for ended in await asyncio.gather(*lanes, return_exceptions=True):
-                if ended is not None:
-                    raise ended
+        opening = open_chunks(self._assignment, config, resources)
+        self._ask = await self._opened.enter_async_context(opening)
 
-    async def _ask_some(self, ask: AskChunk, resources: Resources) -> None:
-        while (claim := await self._call("claim")) != "end":
-            if not isinstance(claim, Chunk):
-                await wait_for(_WAIT_S, self._stop)
-                continue
-            self._has_news.set()
-            own = replace(resources, listener=partial(self._listen, part=claim.part))
-            try:
-                failure = await ask(claim, own)
-            except LMEvalError as error:
-                failure = error
-            self._progress.pop(claim.part, None)
-            await self._call("finished", claim.part, failure is None)
-            if failure is not None:
-                self._stop.set()
-                raise failure
+    async def _try(self, work: Awaitable[None]) -> Failure | None:
+        try:
+            await work
+        except LMEvalError as error:
+            self._stop.set()
+            clean_exception(error, self._redactor)
+            return here(error), self._budget.spent
+        return None
 
     def _listen(self, event: Event, part: str = "") -> None:
         if isinstance(event, Moved):
@@ -104,7 +100,7 @@ class Worker:
             self._events.append(event)
 
     async def _call(self, method: str, *arguments: Any) -> Any:
-        return await self._transport(method, self._name, *arguments)
+        return await self._coordinator(method, self._name, *arguments)
 
     async def _renew(self) -> None:
         while True:

@@ -57,7 +57,7 @@ class Missing:
 
     def __str__(self) -> str:
         what = f"shard {self.shard}" if self.shard.count > 1 else "the run"
-        text = f"{what} has {self.there:,} of {self.planned or 0:,} rows"
+        text = f"{what} has {self.there:,} of {counted(self.planned or 0, 'row')}"
         if self.planned is None:
             return f"{what} is missing"
         return f"{text} (without {shortened(self.names)})" if self.names else text

@@ -113,6 +113,5 @@ def _may_lack_rows(parts: Sequence[Part]) -> bool:
 
 def _refuse_failures(tally: Tally) -> None:
     if tally.failures > MOST_FAILURES * tally.rows:
-        told = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
         hint = "the logs of the shards' jobs say why"
-        raise TooManyErrors(f"could not measure: {told}", hint=hint)
+        raise TooManyErrors(f"could not measure: {tally.failures_text()}", hint=hint)

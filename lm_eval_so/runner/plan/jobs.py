@@ -151,13 +151,12 @@ def jobs(
     for sample in samples:
         wanted = keys[position : position + settings.repeats]
         position += settings.repeats
-        if all(key == LEFT_OUT or key in done for key in wanted):
+        todo = [each for each in enumerate(wanted) if each[1] != LEFT_OUT and each[1] not in done]
+        if not todo:
             continue
         given = sample_hash(sample)
         common = _Common(sample, given, _messages(sample), _facts(sample, given))
-        for repeat, key in enumerate(wanted):
-            if key == LEFT_OUT or key in done:
-                continue
+        for repeat, key in todo:
             if key != row_key(sample.id, given, repeat):
                 hint = "run it again when nobody writes to the dataset"
                 raise DatasetError("the dataset changed while it was asked", hint=hint)

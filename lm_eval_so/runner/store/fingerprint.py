@@ -120,7 +120,8 @@ def head(
 def _config_digest(config: Config, resources: Resources) -> str:
     """Return the digest of a config and of how its judges and simulated users are reached.
 
-    Options that may hold a key do not count: another key is no other config.
+    Options that may hold a key do not count: another key is no other config. Neither do defaults,
+    written or not: a `ci` goes on after an upgrade that brought new keys.
     """
     environ = resources.environ
     reached = [
@@ -128,12 +129,13 @@ def _config_digest(config: Config, resources: Resources) -> str:
         for at, section in config.backend_sections()
         if at != ("backend",)  # its digest stands beside
     ]
-    values = config.model_dump(mode="json", by_alias=True)
+    values = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for at, _ in config.backend_sections():
         section: Any = values
         for step in at:
             section = section[step]
-        section["options"] = _without_keys(section["options"], (*at, "options"), config)
+        if "options" in section:
+            section["options"] = _without_keys(section["options"], (*at, "options"), config)
     return digest({"config": values, "reached": reached})
 
 
@@ -198,7 +200,7 @@ def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
 
 
 def unlike_here(
-    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources, *, simulates: bool
+    info: RunInfo, config: Config, backend: ChatBackend, resources: Resources
 ) -> tuple[str, ...]:
     """Return the differences between a run and what this machine would ask for it.
 
@@ -207,9 +209,8 @@ def unlike_here(
         config: The config, as it is here.
         backend: The chatbot, as it is here.
         resources: Redactor.
-        simulates: Whether a sample of the run has a simulated user.
     """
-    played = simulator_settings(config) if simulates else {}
+    played = simulator_settings(config) if info.simulator else {}
     own = replace(
         info,
         fingerprint=_fingerprint(config, backend, played),

@@ -223,9 +223,10 @@ def close_log(
             _put_in_order(recorder, keys)
         return failure
     except ResultsChanged as changed:
-        held = recorder.tally.rows
+        rows = recorder.tally.rows
+        held = f"{rows:,} {'row is' if rows == 1 else 'rows are'}"
         lost = _take_stock(recorder, keys)
-        text = f"{changed}: {f'{lost:,} of {held:,} rows are' if lost else 'no row is'} lost"
+        text = f"{changed}: {f'{lost:,} of {held}' if lost else 'no row is'} lost"
         if not is_stopped and (failure is None or isinstance(failure, CannotMeasure)):
             return ResultsChanged(text, hint=changed.problems[0].hint)
         recorder.warn(text)

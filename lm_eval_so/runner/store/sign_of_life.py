@@ -32,7 +32,7 @@ class Leader:
     def __init__(self, folder: Path) -> None:
         self.id = secrets.token_hex(4)
         """Its name; those of its workers begin with it."""
-        self._file = folder / LEADER_FILE
+        self._folder = folder
         self._write()
 
     def beat(self) -> None:
@@ -43,17 +43,15 @@ class Leader:
         """
         if time.monotonic() - self._beat_at < _BEAT_S:
             return
-        found = _read(self._file)
-        if found is None or found.get("id") != self.id:
-            who = _who(found) if found else "another process"
-            hint = "it goes on with what is there; nothing is lost"
-            raise CannotMeasure(f"{who} has taken over {self._file.parent}", hint=hint)
+        if not is_led_by(self._folder, self.id):
+            what = f"{_who(_read(self._folder))} has taken over {self._folder}"
+            raise CannotMeasure(what, hint="it goes on with what is there; nothing is lost")
         self._write()
 
     def resign(self) -> None:
         """Remove the file, if it is still this leader's."""
-        if (_read(self._file) or {}).get("id") == self.id:
-            self._file.unlink(missing_ok=True)
+        if is_led_by(self._folder, self.id):
+            (self._folder / LEADER_FILE).unlink(missing_ok=True)
 
     def _write(self) -> None:
         self._beat_at = time.monotonic()
@@ -63,7 +61,7 @@ class Leader:
             "process": os.getpid(),
             "alive_at": round(time.time(), 3),
         }
-        write_atomic(self._file, json.dumps(facts) + "\n")
+        write_atomic(self._folder / LEADER_FILE, json.dumps(facts) + "\n")
 
 
 def refuse_other_leader(folder: Path) -> None:
@@ -75,8 +73,8 @@ def refuse_other_leader(folder: Path) -> None:
     Raises:
         UsageError: If the sign of life is fresh.
     """
-    file = folder / LEADER_FILE
-    if (found := _read(file)) is None:
+    found, file = _read(folder), folder / LEADER_FILE
+    if not found:
         return
     seconds = time.time() - float(found.get("alive_at") or 0)
     if found.get("host") != socket.gethostname() and seconds < _STALE_S:
@@ -93,23 +91,24 @@ async def take_over(folder: Path) -> None:
 
     It looks every few seconds; machines may not see each other's locks, so that time must do.
     """
-    if _read(folder / LEADER_FILE) is not None:
+    if _read(folder):
         Leader(folder)
         await asyncio.sleep(_UNTIL_ENDED_S)
 
 
 def is_led_by(folder: Path, leader_id: str) -> bool:
     """Return whether this machine sees the folder of a run, as its leader has written it."""
-    return (_read(folder / LEADER_FILE) or {}).get("id") == leader_id
+    return bool(_read(folder).get("id") == leader_id)
 
 
-def _read(file: Path) -> dict[str, Any] | None:
+def _read(folder: Path) -> dict[str, Any]:
+    """Return what the file says; nothing if there is none, or half of one."""
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads((folder / LEADER_FILE).read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _who(found: dict[str, Any]) -> str:
-    return f"process {found.get('process')} on {found.get('host')}"
+    return f"process {found.get('process')} on {found.get('host')}" if found else "another process"

@@ -6,6 +6,7 @@ from decimal import Decimal
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, RunResult
+from lm_eval_so.core.words import counted
 
 _FAILURES = (RunStatus.TIMEOUT, RunStatus.RATE_LIMITED, RunStatus.ERROR)
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
@@ -101,6 +102,8 @@ class Tally:
         return ", ".join(parts) + (f" ({kinds})" if kinds else "") + known
 
     def failures_text(self) -> str:
-        """Return the failed rows by status in words."""
+        """Return the failed rows in words: "7 of 988 rows have no answer (timeout 6, error 1)"."""
         found = ((s.value, self._counts[s]) for s in _FAILURES)
-        return ", ".join(f"{status} {n:,}" for status, n in found if n)
+        told = ", ".join(f"{status} {n:,}" for status, n in found if n)
+        of = counted(self.rows, "row has", "rows have")
+        return f"{self.failures:,} of {of} no answer ({told})"

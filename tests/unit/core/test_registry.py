@@ -94,6 +94,44 @@ def test_load_plugins__says_which_line_fails(tmp_path: Path) -> None:
         load_plugins([tmp_path / "absent.py"])
 
 
+MISSPELT_METRIC = """\
+from lm_eval_so.evaluator.metrics.base import Metric
+class Misspelt(Metric):
+    kind = "binary"
+    higher_is_beter = False
+    requirs: frozenset = frozenset()
+    words = ("네", "예")  # of its own, as all that follow
+    _rnage = (0, 5)
+    class Param: ...
+    def scores(self): ...
+    @property
+    def unti(self): ...
+"""
+MISSPELT_BACKEND = """\
+from lm_eval_so.core.backends.base import Capabilities, ChatBackend, register_backend
+@register_backend("misspelt")
+class Mine(ChatBackend):
+    capabilites = Capabilities(seed=True)
+"""
+
+
+def test_load_plugins__attribute_that_is_misspelt(tmp_path: Path) -> None:
+    metric, backend = tmp_path / "metric.py", tmp_path / "backend.py"
+    metric.write_text(MISSPELT_METRIC, "utf-8")
+    backend.write_text(MISSPELT_BACKEND, "utf-8")
+    with pytest.raises(ConfigError) as failed:
+        load_plugins([metric, backend])
+    found = [(problem.what, str(problem.where)) for problem in failed.value.problems]
+    assert found == [
+        (
+            'unknown metric attribute "higher_is_beter" (did you mean "higher_is_better"?)',
+            f"{metric}:4",
+        ),
+        ('unknown metric attribute "requirs" (did you mean "requires"?)', f"{metric}:5"),
+        ('unknown backend attribute "capabilites" (did you mean "capabilities"?)', f"{backend}:4"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("MyMetric", "my_metric"), ("LLMJudge", "llm_judge"), ("TokenF1", "token_f1"), ("X", "x")],

@@ -20,12 +20,12 @@ from lm_eval_so.core.records.report import (
     Labels,
     SourcePlace,
 )
+from lm_eval_so.core.records.report_pieces import report_pieces
 from lm_eval_so.core.report_file import (
     digest_report,
     parse_report,
     read_report,
     refuse_other_report,
-    report_pieces,
 )
 from lm_eval_so.errors import InputError, RecordError
 

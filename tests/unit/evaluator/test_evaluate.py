@@ -198,9 +198,11 @@ def test_evaluate__times_of_cached_rows_are_not_counted_as_missing(tmp_path: Pat
         return None if sample.id == "q0" else a_run("3일", latency_ms=5.0, cached=is_old)
 
     warned: list[Event] = []
-    config = a_config(tmp_path, ["exact_match", "latency_ms"])
+    config = a_config(tmp_path, ["exact_match", "latency_ms", "char_f1"])
     report_of(config, make(tmp_path, answer=answer), listener=warned.append)
     texts = [event.text for event in warned if isinstance(event, Warned)]
+    both = "exact_match, char_f1: 1 of 10 rows have no score (10.0%): 1 run_missing"
+    assert texts[-2].startswith(both)
     assert texts[-1].startswith("latency_ms: 1 of 2 rows have no score (50.0%): 1 run_missing;")
 
 

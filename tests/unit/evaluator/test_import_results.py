@@ -26,7 +26,8 @@ from servers.markdown import render as to_html
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, ReportFormat, Verdict
-from lm_eval_so.core.report_file import parse_report, report_pieces
+from lm_eval_so.core.records.report_pieces import report_pieces
+from lm_eval_so.core.report_file import parse_report
 from lm_eval_so.errors import CannotMeasure, InputError
 from lm_eval_so.evaluator.foreign.which_tool import TOOLS
 from lm_eval_so.evaluator.import_results import ForeignFile, import_results

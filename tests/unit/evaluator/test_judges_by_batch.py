@@ -349,9 +349,9 @@ async def test_evaluate__batch_that_is_gone_names_the_log_that_waits_for_it(tmp_
     with BatchServer(judge) as server:
         server.direct = judge
         config = a_config(tmp_path, [helpful(server)])
-        gone = "/files/output-batch_0"
+        gone, events = "/files/output-batch_0", list[Event]()
         server.before = lambda _, path: 404 if gone in path else None
-        for work in (go(config), go(config), cancel_judges(config, patient())):
+        for work in (go(config, events), go(config, events), cancel_judges(config, patient())):
             with pytest.raises(BackendError, match="knows no such file or batch") as told:
                 await work
             log = logs(tmp_path)[0].parent
@@ -359,6 +359,10 @@ async def test_evaluate__batch_that_is_gone_names_the_log_that_waits_for_it(tmp_
                 f"if the batch is gone for good, remove {log}, its log"
             )
             gone = "/batches/batch_0"
+        warned = [(event.text, event.hint) for event in events if isinstance(event, Warned)]
+        assert (
+            warned == [("batch batch_0 is not read yet", None)] * 2
+        )  # nobody knows that it goes on
         rmtree(log)
         server.before = lambda *_: None
         assert (await go(config)).metrics["helpful"].rows == N

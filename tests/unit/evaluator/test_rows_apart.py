@@ -3,6 +3,7 @@
 import gc
 import json
 import subprocess
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -89,6 +90,22 @@ def test_evaluate__its_own_columns_are_gone_before_the_rows_are_written(run, tmp
         gc.enable()
     assert report.samples.file is not None
     assert sheets == []
+
+
+def test_evaluate__rows_in_a_file_take_few_bytes_each(tmp_path):
+    peaks = []
+    for n in (5, 500, 2_000):  # the first one loads modules
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        asked = [{"id": f"q{i:05}", "input": f"{i}번?", "expected": f"{i}일"} for i in range(n)]
+        run = write_run(folder, write_dataset(folder, asked), lambda sample, _: a_run("1일" * 20))
+        config = a_config(folder, ["exact_match"], report={"samples": "file"})
+        tracemalloc.start()
+        report = report_of(config, run)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(report.failed_ids) == n
+    assert (peaks[2] - peaks[1]) / 1_500 < 265, peaks
 
 
 def test_report_section__rows_of_very_many_stand_in_a_file():

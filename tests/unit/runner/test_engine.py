@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.fast import fast
+from servers.fast import Hands, fast
 from servers.runs import endpoint, make, resources, rows, until, write_dataset
 
 from lm_eval_so.core.events import Event, Moved, Noticed, Warned
@@ -116,14 +116,14 @@ async def test_run__a_wait_that_nobody_would_have_is_not_waited_for(tmp_path: Pa
 
 async def test_run__nothing_but_refusals_end_it(tmp_path: Path):
     write_dataset(tmp_path, 20)
-    refused = Reply(status=429, message="slow down", headers={"retry-after-ms": "40"})
-    started = time.monotonic()
+    refused = Reply(status=429, message="slow down", headers={"retry-after": "4"})
+    hands = Hands()
     with ChatServer(lambda _: refused) as server:
-        config = make(tmp_path, endpoint(server.url), run={"row_deadline_s": 1})
-        with pytest.raises(CannotMeasure) as failed:
-            await asyncio.wait_for(run(config, resources()), 30)
-    assert time.monotonic() - started >= 1
-    assert str(failed.value) == "the server has refused every request for 1 s (slow down)"
+        config = make(tmp_path, endpoint(server.url), run={"row_deadline_s": 100})
+        told = r"the server has refused every request for 10\d s \(slow down\)"
+        with pytest.raises(CannotMeasure, match=told) as failed:
+            await asyncio.wait_for(run(config, resources(**hands.parts())), 60)
+    assert 100 <= hands.now_s < 110
     assert failed.value.exit_code == 3
     assert len(rows(tmp_path / "runs" / "bot")) <= 1  # the rest is asked by the next run
     assert len(server.requests) > 5  # refusals are no attempts that count
@@ -185,11 +185,18 @@ async def test_run__hanging_server_is_cut_off_and_left(tmp_path: Path):
 
 async def test_run__time_in_the_queue_is_no_time_of_the_row(tmp_path: Path):
     write_dataset(tmp_path, 6)
-    with ChatServer(lambda _: Reply(text="ok", latency_s=0.3)) as server:
-        config = make(tmp_path, endpoint(server.url), run={"concurrency": 1, "row_deadline_s": 0.6})
-        info = await run(config, resources())
+    hands = Hands()
+
+    def script(_: Seen) -> Reply:
+        hands.turn(30)
+        return FINE
+
+    with ChatServer(script) as server:
+        config = make(tmp_path, endpoint(server.url), run={"concurrency": 1, "row_deadline_s": 60})
+        info = await run(config, resources(**hands.parts()))
     assert info.counts == {"ok": 6}
-    assert all(row["queue_ms"] < 300 for row in rows(tmp_path / "runs" / "bot"))
+    assert hands.now_s == 6 * 30
+    assert {row["queue_ms"] for row in rows(tmp_path / "runs" / "bot")} == {0}
 
 
 # an endpoint that goes away
@@ -305,23 +312,34 @@ async def test_run__attempts_count_as_requests(tmp_path: Path):
 
 async def test_run__budget_of_time(tmp_path: Path):
     write_dataset(tmp_path, 2000)
-    started = time.monotonic()
-    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.1)) as server:
-        config = make(
-            tmp_path, endpoint(server.url), run={"max_time_s": 1, "concurrency": 2, "drain_s": 5}
-        )
-        with pytest.raises(BudgetSpent, match=r"stopped at 1 s after \d+ of 2,000 rows"):
-            await asyncio.wait_for(run(config, resources()), 30)  # all of it takes 100 s
-    assert time.monotonic() - started >= 1
-    assert len(rows(tmp_path / "runs" / "bot")) == len(server.requests)
+    hands = Hands()
+
+    def script(_: Seen) -> Reply:
+        hands.turn(10)
+        return FINE
+
+    with ChatServer(script) as server:
+        limits = {"max_time_s": 100, "concurrency": 2, "drain_s": 60}
+        config = make(tmp_path, endpoint(server.url), run=limits)
+        with pytest.raises(BudgetSpent, match=r"stopped at 100 s after 1[01] of 2,000 rows"):
+            await asyncio.wait_for(run(config, resources(**hands.parts())), 60)
+    assert len(rows(tmp_path / "runs" / "bot")) == len(server.requests)  # all that was under way
 
 
 async def test_run__what_hangs_does_not_outlast_the_time_of_the_run(tmp_path: Path):
     write_dataset(tmp_path, 5)
-    with ChatServer(lambda seen: FINE if seen.number == 0 else Reply(hang=True)) as server:
-        config = make(tmp_path, endpoint(server.url), run={"max_time_s": 0.5, "drain_s": 0.3})
+    hands = Hands()
+
+    def script(seen: Seen) -> Reply:
+        if seen.number:
+            return Reply(hang=True)
+        hands.turn(99.9)
+        return FINE
+
+    with ChatServer(script) as server:
+        config = make(tmp_path, endpoint(server.url), run={"max_time_s": 100, "drain_s": 0.3})
         with pytest.raises(BudgetSpent):
-            await asyncio.wait_for(run(config, resources()), 30)
+            await asyncio.wait_for(run(config, resources(**hands.parts())), 30)
     assert [row["status"] for row in rows(tmp_path / "runs" / "bot")] == ["ok"]
 
 
@@ -364,7 +382,7 @@ async def test_run__no_faster_than_the_config_allows(tmp_path: Path):
         info = await run(config, resources())
     at = sorted(seen.at for seen in server.requests)
     assert info.counts == {"ok": 11}
-    assert at[-1] - at[0] >= 0.95
+    assert at[-1] - at[0] >= 0.8  # the first may come late
 
 
 async def test_run__no_more_tokens_than_the_config_allows(tmp_path: Path):
@@ -374,7 +392,7 @@ async def test_run__no_more_tokens_than_the_config_allows(tmp_path: Path):
         config = make(tmp_path, endpoint(server.url), run={"max_tokens_per_min": 300_000})
         await run(config, resources())
     at = sorted(seen.at for seen in server.requests)
-    assert at[-1] - at[0] >= 4 * 0.2 * 0.9
+    assert at[-1] - at[0] >= 4 * 0.2 * 0.75
 
 
 # what rows carry

@@ -102,7 +102,7 @@ async def test_run__failed_rows(
     tmp_path: Path, reply: Reply, requests: int, status: str, kind: str
 ):
     write_dataset(tmp_path, 1)
-    what = f"1 of 1 rows have no answer \\({status} 1\\)"
+    what = f"1 of 1 row has no answer \\({status} 1\\)"
     with ChatServer(lambda _: reply) as server, pytest.raises(TooManyErrors, match=what):
         await run(make(tmp_path, endpoint(server.url)), resources())
     assert len(server.requests) == requests

@@ -178,13 +178,13 @@ class Collected:
                 read += 1
         return read
 
-    def tell_that_they_go_on(self, stop: str) -> None:
-        """Warn of every batch that the service still works on.
+    def tell_unread(self, stop: str) -> None:
+        """Warn of every batch that is not read.
 
         Args:
             stop: Way to stop it, for people.
         """
-        self._chunks.tell_that_they_go_on(stop)
+        self._chunks.tell_unread(stop)
 
     def forget(self) -> None:
         """Remove the log, unless a batch is still to be read: what it was for is done."""

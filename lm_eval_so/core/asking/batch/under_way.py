@@ -13,7 +13,7 @@ from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.words import counted
-from lm_eval_so.errors import BudgetSpent, ConfigError, Problem
+from lm_eval_so.errors import BackendError, BudgetSpent, ConfigError, Problem
 
 _SLOWER = 1.5
 
@@ -147,8 +147,8 @@ class Chunks:
         told = told or [Problem(what=f"the batch service refuses batch {state.id}")]
         return ConfigError.of(told)
 
-    def tell_that_they_go_on(self, stop: str = "--cancel-batch") -> None:
-        """Warn of every batch that the service still works on.
+    def tell_unread(self, stop: str = "--cancel-batch") -> None:
+        """Warn of every batch that is not read: it goes on only if the service said so when last asked.
 
         Args:
             stop: Way to stop it, for people.
@@ -157,8 +157,11 @@ class Chunks:
             batch_id = self._files.log.chunks[position].batch_id
             if batch_id is None:
                 continue
-            text = f"batch {batch_id} goes on ({self._so_far(position)})"
-            hint = f"come back with {self._resources.again}, or stop it with {stop}"
+            state = self._states.get(position)
+            text, hint = f"batch {batch_id} is not read yet", None
+            if state is not None and not state.is_over:
+                text = f"batch {batch_id} goes on ({self._so_far(position)})"
+                hint = f"come back with {self._resources.again}, or stop it with {stop}"
             self._resources.listener(Warned(stage=self._stage, text=text, hint=hint))
 
     def notice(self, text: str) -> None:
@@ -169,7 +172,11 @@ class Chunks:
         """Ask for the state of a batch, and tell the listener if it is new."""
         batch_id = self._files.log.chunks[position].batch_id or ""
         before = self._states.get(position)
-        state = await self.service.look(batch_id)
+        try:
+            state = await self.service.look(batch_id)
+        except BackendError:
+            self._states.pop(position, None)  # how it stands is no longer known
+            raise
         if state is None:
             return before or BatchState(id=batch_id, status="unknown")
         self._states[position] = state

@@ -9,6 +9,7 @@ from typing import Literal
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent
 
 _NOTHING = Decimal(0)
@@ -30,7 +31,7 @@ class Spent:
             case "max_cost_usd":
                 return f"USD {_usd(self.at, self.of)} of {_usd(self.of, self.of)}"
             case "max_requests":
-                return f"{self.at:,.0f} of {self.of:,.0f} requests"
+                return f"{self.at:,.0f} of {counted(round(self.of), 'request')}"
             case "max_time_s":
                 return f"{self.of:,.7g} s"
 
@@ -47,6 +48,8 @@ class Budget:
         """Whether there is a limit, so that requests have to ask."""
         self.requests = 0
         """Requests sent, attempts included."""
+        self.under_way = 0
+        """Requests that are reserved and not settled."""
         self.spent: Spent | None = None
         """The limit that kept a request from being sent; None as long as there is enough."""
         self._clock = clock
@@ -121,12 +124,14 @@ class Budget:
             return False
         self._reserved += usd
         self.requests += 1
+        self.under_way += 1
         return True
 
     def settle(self, reserved: Decimal, usd: Decimal) -> None:
         """Release the reserve of a request, and count its cost."""
         self._reserved -= reserved
         self._usd += usd
+        self.under_way -= 1
         if self._most_usd is not None:
             self._news.set()
             self._news = asyncio.Event()

@@ -15,7 +15,7 @@ from lm_eval_so.core.backends.http.address import (
     query_names,
     with_templates,
 )
-from lm_eval_so.core.backends.http.conversation import Conversations
+from lm_eval_so.core.backends.http.conversation import Conversation, Conversations
 from lm_eval_so.core.backends.http.dialogue import Dialogue, Terms
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.shared_options import SecretHeaders, Wire, header_files, make_http
@@ -135,7 +135,10 @@ class HttpBackend(ChatBackend):
         """Make one attempt."""
         self._refuse_loss(request)
         session, opens = request.session, bool(self.options.openings)
-        conversation = self._conversations.get(session, attempt=request.attempt if opens else 1)
+        conversation = Conversation(id="")
+        if self.keeps_sessions:
+            attempt = request.attempt if opens else 1
+            conversation = self._conversations.get(session, attempt=attempt)
         try:
             response, kept = await self._dialogue.ask(request, conversation, self._terms)
         finally:

@@ -11,7 +11,7 @@ from lm_eval_so.core.backends.http.address import Address, Step, absolute, in_ou
 from lm_eval_so.core.backends.http.conversation import ANSWER, Conversation, Surroundings, names_of
 from lm_eval_so.core.backends.http.opening import Openings, redactor_of, without_secrets
 from lm_eval_so.core.backends.http.options import HttpOptions, StreamSection
-from lm_eval_so.core.backends.http.polling import Polled, Polling, Question
+from lm_eval_so.core.backends.http.polling import Polling, Question
 from lm_eval_so.core.backends.http.reading.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.reading.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HeaderTemplates, RequestTemplate, probe
@@ -108,32 +108,34 @@ class Dialogue:
         # another attempt opens a session of its own, in which nobody has heard the question
         is_fresh = bool(self._openings) and not around.is_known
         values, sent_at = names_of(request, around, self._names), time.monotonic()
-        with told(Step(is_heard=False if is_fresh else None)):
+        try:  # a context manager costs a hundredth of what a row does
             asked = self._template.fill(values)
             if terms.streams:
                 response, kept = await self._streamed(asked, terms)
-                took_s = time.monotonic() - sent_at
-                return self._finished(response, took_s, taken), kept
-            first = await terms.wire.send(asked)
-        got, before = Polled(answer=first, url=asked.url, since=time.monotonic()), {}
-        is_heard = False if is_fresh else None
-        if self._polling and 200 <= first.status < 300:
-            is_heard = not is_fresh
-            question = Question(
-                url=asked.url,
-                values=values,
-                until=until,
-                limit_s=terms.limit_s,
-                is_heard=is_heard,
-                told=told,
-            )
-            got = await self._polling.wait(first, question, terms.wire)
-            before = self._mapping.read_kept(first)
-        with told(Step(is_heard=is_heard)):
-            response, kept = self._mapping.read_answer(
-                got.answer, got.url, keeps_raw=terms.keeps_raw
-            )
+                return self._finished(response, time.monotonic() - sent_at, taken), kept
+            first, since = await terms.wire.send(asked), time.monotonic()
+            if not (self._polling and 200 <= first.status < 300):
+                response, kept = self._read(first, asked.url, terms)
+                return self._finished(response, since - sent_at, taken), kept
+        except BackendError as error:
+            step = Step(is_heard=False if is_fresh else None)
+            raise self._in_our_words(error, step, taken, terms.wire) from None
+        question = Question(
+            url=asked.url,
+            values=values,
+            until=until,
+            limit_s=terms.limit_s,
+            is_heard=not is_fresh,
+            told=told,
+        )
+        got = await self._polling.wait(first, question, terms.wire)
+        before = self._mapping.read_kept(first)
+        with told(Step(is_heard=question.is_heard)):
+            response, kept = self._read(got.answer, got.url, terms)
         return self._finished(response, got.since - sent_at, taken), {**before, **kept}
+
+    def _read(self, answer: HttpAnswer, url: str, terms: Terms) -> _Read:
+        return self._mapping.read_answer(answer, url, keeps_raw=terms.keeps_raw)
 
     def _finished(
         self, response: ChatResponse, took_s: float, taken: Mapping[str, Any]
@@ -150,7 +152,7 @@ class Dialogue:
         async with terms.wire.stream(asked) as stream:
             if not (mapping.is_answer(stream.status) and self.streams.is_stream(stream.headers)):
                 answer = HttpAnswer(stream.status, stream.headers, await stream.read())
-                return mapping.read_answer(answer, asked.url, keeps_raw=keeps_raw)
+                return self._read(answer, asked.url, terms)
             response, kept = await self.streams.read(
                 aiter(stream), stream.headers, began=began, keeps_raw=keeps_raw
             )
@@ -162,8 +164,13 @@ class Dialogue:
         try:
             yield
         except BackendError as error:
-            learned = wire.learned.joined(redactor_of(taken))
-            raise in_our_words(error, self._address, step, learned=learned) from None
+            raise self._in_our_words(error, step, taken, wire) from None
+
+    def _in_our_words(
+        self, error: BackendError, step: Step, taken: Mapping[str, Any], wire: Wire
+    ) -> BackendError:
+        learned = wire.learned.joined(redactor_of(taken))
+        return in_our_words(error, self._address, step, learned=learned)
 
 
 def _with_addresses(options: HttpOptions, url: str) -> HttpOptions:

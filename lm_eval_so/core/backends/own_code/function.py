@@ -12,9 +12,10 @@ from typing import Any
 
 from lm_eval_so.core.hashing import digest_bytes, digest_text
 from lm_eval_so.core.registry import import_file, refuse_own_code
-from lm_eval_so.errors import Problem, Where
+from lm_eval_so.errors import Problem, Where, nearest
 
 _FORM = "write module:function, or path.py:function"
+_MOST_NAMED = 10
 _KIND = inspect.Parameter
 
 
@@ -82,11 +83,23 @@ def _found(target: str, folder: Path, wanted: Wanted) -> Target | Problem:
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        return Problem(what=f"no function {name} in {_file(module) or module_name}", hint=_FORM)
+        return _no_function(name, module, _file(module) or module_name)
     if inspect.isclass(found):
         hint = "name a function, which may call an object that the module makes"
         return Problem(what=f"{target} is a class", hint=hint)
     return _described(found, module, wanted)
+
+
+def _no_function(name: str, module: ModuleType, place: object) -> Problem:
+    there = [
+        each
+        for each, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    near, names = nearest(name, there), ", ".join(there[:_MOST_NAMED])
+    meant = f' (did you mean "{near}"?)' if near else ""
+    hint = f"functions there: {names}" if names else _FORM
+    return Problem(what=f"no function {name} in {place}{meant}", hint=hint)
 
 
 def _import(name: str, folder: Path) -> ModuleType:

@@ -166,6 +166,7 @@ function panel(x) {
     if (labelling) row(x.answer_b === undefined ? t.answer : t.answer_a, text(x.answer));
     if (x.answer_b !== undefined) row(t.answer_b, text(x.answer_b));
     if (x.calls) row(t.calls, text(x.calls));
+    if (x.context) row(t.context, text(x.context));
     if (x.goal) row(t.goal, text(x.goal));
     if (x.facts) row(t.facts, text(x.facts.join("\n")));
     phrases(t.success, x.success);

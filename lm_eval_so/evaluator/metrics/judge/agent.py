@@ -32,7 +32,7 @@ class Agent(LLMJudge):
 
     Definition: the value of the label that the judge chooses, as in `llm_judge`. It sees the
         answer, or all turns of a scenario, with the tools that were called, their arguments and
-        results, the tools that the sample offers, and its system prompt. `aspect` selects what it
+        results, the tools that sample or config offer, and their system prompt. `aspect` selects what it
         looks for: whether the task was `completed`, whether the `arguments` of the calls are right,
         or whether all `steps` were needed; the `rubric` adds to it. Without a call there is nothing
         to be wrong with arguments and steps: the best label, vacuous, without asking the judge.
@@ -45,6 +45,7 @@ class Agent(LLMJudge):
         (2024), AgentBench, ICLR; the protocol of `llm_judge`.
     """
 
+    version = 2
     templates: tuple[str, ...] = ("agent",)
     requires = frozenset({"judge"})
 
@@ -74,7 +75,7 @@ class Agent(LLMJudge):
 
     def material(self, sample: TestSample, run: RunResult) -> dict[str, str]:
         """Return what was asked, said and called, and the tools that there were."""
-        show = self.params_for(sample).show
+        show, sample = self.params_for(sample).show, self.env.as_asked(sample)
         tools = {"TOOLS": _offered(sample)} if sample.tools else {}
         if sample.scenario is None:
             return {**tools, **shown_material(sample, run, show, ANSWER=run.text)}

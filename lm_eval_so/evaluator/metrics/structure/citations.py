@@ -1,5 +1,6 @@
 """`citations`: the marks in an answer against the passages that the chatbot reports."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple
@@ -10,7 +11,9 @@ from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.dates import GAP, Moments, find_moments
 from lm_eval_so.core.text.korean import is_syllable, strip_josa
+from lm_eval_so.core.text.no_numbers import find_codes, joined_figures
 from lm_eval_so.core.text.numbers import Number, find_numbers
 from lm_eval_so.core.text.profiles import korquad
 from lm_eval_so.core.words import Wording, say_in_each
@@ -22,20 +25,31 @@ __all__ = ["Citations"]
 Measure = Literal["supported", "exists", "coverage"]
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
+_AT_A_MOMENT = re.compile(f"{GAP}[가-힣]*")
+"""Place of a date or a time, with the particle behind it."""
 _FEW = 10
 """Largest number that, in words, only counts what the sentence itself lists: 두 가지, two ways."""
 
 
-class Words(NamedTuple):
-    """Words and numbers of a passage."""
+class Facts(NamedTuple):
+    """Words and figures of a text."""
 
     units: frozenset[str]
+    """Words, without dates and times."""
+    moments: Moments
     numbers: tuple[Number, ...]
+    codes: tuple[str, ...]
+    """Figures of phone numbers and the like."""
+    figures: str
+    """The text with its figures joined, in which codes of another are looked up."""
 
     @classmethod
-    def of(cls, text: str) -> "Words":
-        """Return the words and numbers of a text."""
-        return cls(frozenset(_units(text)), tuple(find_numbers(text)))
+    def of(cls, text: str) -> "Facts":
+        """Return the words and figures of a text."""
+        moments = find_moments(text)
+        rest = _AT_A_MOMENT.sub(" ", moments.rest)
+        numbers, codes = tuple(find_numbers(rest)), tuple(find_codes(rest))
+        return cls(frozenset(_units(rest)), moments, numbers, codes, joined_figures(rest))
 
 
 class Citations(Metric):
@@ -44,7 +58,8 @@ class Citations(Metric):
     Definition: marks are [1], [1, 2], 【문서 1】 (a passage by its place), (출처: 환불 규정), (source: refunds.md) and
         lines that begin so (by its id or the beginning of its text), links and web addresses (an id, or in its
         text). `supported`: share of the sentences with a mark whose marks all name a passage, and
-        whose passages together have at least `min_support` of the sentence's words and all of its numbers;
+        whose passages together have at least `min_support` of the sentence's words and all of its numbers, dates,
+        times and phone numbers, in any notation;
         `exists`: share of the different marks that name a passage; `coverage`: share of the sentences that
         have a mark. A mark behind the full stop belongs to the sentence before it, a line of marks to all
         sentences before it that have none. `first` is the number of the first passage. Nothing to
@@ -57,6 +72,7 @@ class Citations(Metric):
     Source: citation recall and precision of Gao et al. (2023), ALCE, EMNLP, §3, with words in place of a model.
     """
 
+    version = 2
     category: ClassVar[Category] = "heuristic"
     normalises = True
     requires = frozenset({"run.context"})
@@ -82,7 +98,7 @@ class Citations(Metric):
         named = {
             place for each in places.values() for place in each if place < len(response.context)
         }
-        known = {place: Words.of(response.context[place]) for place in named}
+        known = {place: Facts.of(response.context[place]) for place in named}
         missing = [mark.text for mark in marks if not places[mark]]
         cited = [each for each in found if each.marks]
         unsupported = [
@@ -111,22 +127,28 @@ class Citations(Metric):
 
 
 def _of(
-    marks: Sequence[Mark], places: Mapping[Mark, frozenset[int]], known: Mapping[int, Words]
-) -> list[Words]:
+    marks: Sequence[Mark], places: Mapping[Mark, frozenset[int]], known: Mapping[int, Facts]
+) -> list[Facts]:
     named = sorted({place for mark in marks for place in places[mark]})
     return [known[place] for place in named if place in known]
 
 
-def _is_supported(sentence: Cited, passages: Sequence[Words], least: float) -> bool:
-    """Return whether passages have enough of a sentence's words, and all of its numbers."""
-    units = {*_units(sentence.text)}
-    there = {unit for passage in passages for unit in passage.units & units}
-    if len(there) < least * len(units):
-        return False
-    told = (
-        n for n in find_numbers(sentence.text) if n.value > _FEW or str(n.value) in sentence.text
+def _is_supported(sentence: Cited, passages: Sequence[Facts], least: float) -> bool:
+    """Return whether passages have enough of a sentence's words, and all of its figures."""
+    told = Facts.of(sentence.text)
+    there = {unit for passage in passages for unit in passage.units & told.units}
+    dates, times = told.moments.dates, told.moments.times
+    n = len(dates) + len(times)  # each a word
+    return len(there) + n >= least * (len(told.units) + n) and (
+        all(any(each.moments.has_date(date) for each in passages) for date in dates)
+        and all(any(each.moments.has_time(time) for each in passages) for time in times)
+        and all(any(code in each.figures for each in passages) for code in told.codes)
+        and all(
+            any(own.fits(number) for each in passages for own in each.numbers)
+            for number in told.numbers
+            if number.value > _FEW or str(number.value) in told.figures
+        )
     )
-    return all(any(own.fits(n) for each in passages for own in each.numbers) for n in told)
 
 
 def _units(text: str) -> Iterator[str]:

@@ -60,10 +60,10 @@ class Choice(Metric):
         others; one that is the text of another option is that text (of 2, 4 and 6, "2" is the first
         and "2번" the second). The first rule that finds something decides: the JSON key `answer` or `정답`; the
         last X in a `boxed` of LaTeX; the last "정답은 X", "최종 답변: X", "the correct option is X" or "X가 정답", and
-        what corrects it ("아니, B입니다", "no, wait, B"); "X." "X)" "(X)" "X번", ① or "Option X:" at the start,
-        if no other line starts with another one, or X as the whole answer; X as the last line; "X가 가장
-        적절하다", "X를 선택합니다", "I think X is correct", "I choose X", unless it asks, denies or supposes; the
-        text of one option, as a word. Nothing found is 0 (`no_choice`), two options are 0 (`ambiguous`).
+        what corrects it ("아니, B입니다", "no, wait, B"); "X." "X)" "(X)" "X번", "X - ", ① or "Option X:" at the start, or
+        X as the first line, if no other line starts with another one; X as the last line; "X가 가장 적절하다",
+        "X를 선택합니다", "X라고 생각합니다", "A가 아니라 X입니다", "I think X is correct", "I choose X", unless it asks,
+        denies or supposes; the text of one option, as a word. Nothing found is 0 (`no_choice`), two options are 0 (`ambiguous`).
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference. A sample whose
@@ -73,7 +73,7 @@ class Choice(Metric):
     Source: own rules.
     """
 
-    version = 2
+    version = 3
     kind = MetricKind.BINARY
     normalises = True
     requires = frozenset({"expected"})
@@ -201,7 +201,8 @@ def _said(text: str, choices: Choices) -> Positions:
 def _is_meant(text: str, match: re.Match[str]) -> bool:
     """Return whether a sentence says what it seems to: it asks, denies and supposes nothing."""
     label = match.start("led" if match["led"] else "told")
-    clause = _SENTENCE_END.split(text[max(0, label - _CLAUSE) : label])[-1]
+    before = match.start("instead") if match["instead"] else label  # "not A, but B" is meant
+    clause = _SENTENCE_END.split(text[max(0, before - _CLAUSE) : before])[-1]
     end = _SENTENCE_END.search(text, match.end(), match.end() + _CLAUSE)
     return not DENIED.search(clause.casefold()) and not (end and end[0] == "?")
 
@@ -224,18 +225,27 @@ def _again(text: str, match: re.Match[str], rules: "_Rules") -> Positions:
 def _at_start(lines: Sequence[str], choices: Choices) -> Positions:
     """Return a label with its mark at the start, or alone; different labels make a list, no choice."""
     rules = _rules(choices)
-    labels = [_label(match) for line in lines if (match := rules.patterns.start.match(line))]
-    first = rules.patterns.start.match(lines[0]) if lines else None
-    if first is None:
-        return _alone(lines[0], choices) if len(lines) == 1 else _NONE
-    if len(rules.places(labels)) > 1 or not all(map(rules.places, zip(labels))):
+    found = [_beginning(line, rules) for line in lines]
+    if not found or found[0] is None or lines[0].casefold().startswith("a:"):
+        return _NONE  # "A: …" is the answer to "Q: …"
+    labels = [each for each in found if each]
+    if len(rules.places(label for label, _ in labels)) > 1 or not all(
+        rules.places([label]) for label, _ in labels
+    ):
         return _NONE
-    more = rules.patterns.more.match(lines[0], first.end("label" if first["label"] else "option"))
-    return rules.places([_label(first), *([more["label"]] if more else [])])
+    label, end = found[0]
+    more = rules.patterns.more.match(lines[0], end)
+    return rules.places([label, *([more["label"]] if more else [])])
 
 
-def _label(match: re.Match[str]) -> str:
-    return match["label"] or match["option"]
+def _beginning(line: str, rules: "_Rules") -> tuple[str, int] | None:
+    """Return the label that a line begins with or consists of, and its end."""
+    start = rules.patterns.start.match(line)
+    match = start or rules.patterns.alone.fullmatch(line)
+    if match is None:
+        return None
+    name = "label" if match["label"] else "option"
+    return match[name], match.end(name)
 
 
 def _alone(line: str, choices: Choices) -> Positions:

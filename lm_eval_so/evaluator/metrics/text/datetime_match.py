@@ -1,9 +1,8 @@
 """`datetime_match`: the dates and times of the reference in the answer, in any notation."""
 
 import textwrap
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -11,7 +10,7 @@ from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.dates import Date, TimeOfDay, find_dates, find_times
+from lm_eval_so.core.text.dates import Moments, find_moments
 from lm_eval_so.core.words import say_in_each
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
@@ -19,28 +18,6 @@ from lm_eval_so.evaluator.metrics.base import Metric
 __all__ = ["DatetimeMatch"]
 
 _MOST_SHOWN = 10
-
-
-class Moments(NamedTuple):
-    """Dates and times of a text."""
-
-    dates: tuple[tuple[Date, ...], ...]
-    """Dates, each with its possible readings."""
-    times: tuple[TimeOfDay, ...]
-
-    def lacks(self, wanted: "Moments") -> bool:
-        """Return whether a date or a time that is wanted is not there."""
-        return not (
-            all(any(_same_date(own, date) for own in self.dates) for date in wanted.dates)
-            and all(any(own.fits(time) for own in self.times) for time in wanted.times)
-        )
-
-    @property
-    def shown(self) -> list[str]:
-        """Return both for people."""
-        return [*(" / ".join(map(str, date)) for date in self.dates), *map(str, self.times)][
-            :_MOST_SHOWN
-        ]
 
 
 class DatetimeMatch(Metric):
@@ -79,7 +56,12 @@ class DatetimeMatch(Metric):
             return problems
         shown = textwrap.shorten(sample.answers[0], 60, placeholder=" …")
         what = f'{self.id}: sample {sample.id} has no date or time in expected "{shown}"'
-        return [Problem(what=what, hint="write one as 2026-03-02 or 18:00, or use exact_match")]
+        return [
+            Problem(
+                what=what,
+                hint="write one as 2026-03-02 or 18:00, or leave it to exact_match by only: {tags: […]}",
+            )
+        ]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Return whether the dates and times are right."""
@@ -90,11 +72,11 @@ class DatetimeMatch(Metric):
             why = say_in_each("metrics.no_date")
             return self.make_score(sample, value=False, code="no_date", reason=why)
         is_strict = self.params_for(sample).extra == "forbid"
-        if any(not found.lacks(each) and not (is_strict and each.lacks(found)) for each in wanted):
+        if any(_has(found, each) and (not is_strict or _has(each, found)) for each in wanted):
             return self.make_score(sample, value=True)
-        expected = [text for each in wanted for text in each.shown]
-        figures = {"found": ", ".join(found.shown), "wanted": ", ".join(expected)}
-        details: dict[str, JsonValue] = {"found": [*found.shown], "wanted": [*expected]}
+        expected = [text for each in wanted for text in _shown(each)]
+        figures = {"found": ", ".join(_shown(found)), "wanted": ", ".join(expected)}
+        details: dict[str, JsonValue] = {"found": [*_shown(found)], "wanted": [*expected]}
         why = say_in_each("metrics.date_differs", figures)
         return self.make_score(sample, value=False, reason=why, details=details)
 
@@ -106,8 +88,15 @@ def _wanted(sample: TestSample) -> list[Moments]:
 
 @lru_cache(maxsize=1024)
 def _moments(text: str) -> Moments:
-    return Moments(tuple(find_dates(text)), tuple(find_times(text)))
+    return find_moments(text)
 
 
-def _same_date(one: Sequence[Date], wanted: Sequence[Date]) -> bool:
-    return any(date.fits(other) for date in one for other in wanted)
+def _has(found: Moments, wanted: Moments) -> bool:
+    """Return whether every date and every time that is wanted is there."""
+    return all(map(found.has_date, wanted.dates)) and all(map(found.has_time, wanted.times))
+
+
+def _shown(moments: Moments) -> list[str]:
+    """Return dates and times for people."""
+    dates = (" / ".join(map(str, each)) for each in moments.dates)
+    return [*dates, *map(str, moments.times)][:_MOST_SHOWN]

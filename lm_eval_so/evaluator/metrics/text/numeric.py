@@ -37,7 +37,7 @@ class NumericMatch(Metric):
     Language notes: reads 35,000원, 3만 5천원, 1억 2,000만 원, 삼만오천 원, 만 원, 열두 시, 석 달, 이틀, 영하 5도,
         마이너스 5도, ₩35,000, 1 million, 2 bn, $2.5m, twenty-five; 2.5M, 2.5K and 2.5B are that number or one
         in a unit of that name, never 2.5; skips phone numbers (1588-1234), dates and times (see
-        `datetime_match`), versions, "one" and 하루 (per day); 살 is 세, 사람 and 분 behind 두, 세 are 명,
+        `datetime_match`), versions, names (GPT4, and with a capital before the hyphen COVID-19), "one" and 하루 (per day); 살 is 세, 사람 and 분 behind 두, 세 are 명,
         퍼센트 is %, days is 일, 유로 is EUR. Units are not converted, "1시간 30분" is two numbers. 만일, 조회, 사회, 한번 and the like are no numbers;
         "이삼 일" and "한두 개" are none either; "삼십일" is 30 days; ordinals in words (두 번째) are none.
     Source: own rules.
@@ -63,7 +63,12 @@ class NumericMatch(Metric):
             return problems
         shown = textwrap.shorten(sample.answers[0], 60, placeholder=" …")
         what = f'{self.id}: sample {sample.id} has no number in expected "{shown}"'
-        return [Problem(what=what, hint="use exact_match for it, or give expected as a number")]
+        return [
+            Problem(
+                what=what,
+                hint="give expected as a number, or leave it to exact_match by only: {tags: […]}",
+            )
+        ]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Return whether the number is right."""

@@ -86,13 +86,20 @@ def test_load_config__says_that_the_file_is_missing_and_what_writes_one(tmp_path
 
 def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:
     text = MINIMAL + "backend: {name: openai, params: {model: '${MODEL:-gpt}', top: '${TOP}'}}\n"
+    text += (
+        "metrics: [{name: llm_judge, params: {rubric: 'Is it ${TOP}?', labels: [a, '${TOP}']}}]\n"
+    )
     config = load_config(write(tmp_path, text), environ={"TOP": "3"})
     assert config.backend is not None
     assert config.backend.params == {"model": "gpt", "top": "3"}
-    (problem,) = problems_of(tmp_path, text)
-    assert problem.what == "the variable TOP is not set"
-    assert problem.where is not None
-    assert problem.where.key == "backend.params.top"
+    assert config.metrics[0].params == {"rubric": "Is it 3?", "labels": ["a", "3"]}
+    problems = problems_of(tmp_path, text)
+    assert {problem.what for problem in problems} == {"the variable TOP is not set"}
+    assert [problem.where.key for problem in problems if problem.where] == [
+        "backend.params.top",
+        "metrics[0].params.rubric",
+        "metrics[0].params.labels[1]",
+    ]
 
 
 def test_load_config__remembers_what_was_written(tmp_path: Path) -> None:

@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+import os
 import tracemalloc
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from comparing import judge
+from evaluation import a_config
 from factories import make_report
-from rows_apart import apart
+from rows_apart import apart, held
 
-from lm_eval_so.core.columns.column import is_large
+from lm_eval_so.core.columns.column import Picked, is_large
+from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.row_lines import AGAIN, read_rows
 from lm_eval_so.core.records.sample import UNWRITTEN, SourcePlace
 from lm_eval_so.core.report_file import fewest_answers, parse_report, read_report, with_rows
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import InputError
-from lm_eval_so.pipeline.reports import write_report
+from lm_eval_so.errors import InputError, Where
+from lm_eval_so.pipeline.reports import Results, write_report, write_reports
 
 KEY = "sk-test-1234567890abcdef"
 
@@ -159,19 +164,75 @@ def test_read__rows_lie_beside_the_report_and_nowhere_else(tmp_path: Path, name:
         read_report(file)
 
 
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir])
+def test_read__rows_in_what_is_no_regular_file(
+    tmp_path: Path, made: Callable[[Path], None]
+) -> None:
+    file, rows = written(tmp_path), tmp_path / "samples.jsonl"
+    rows.unlink()
+    made(rows)
+    with ExitStack() as stack:
+        if (
+            made is os.mkfifo
+        ):  # with a writer, so that a reader that opens it would not wait for ever
+            stack.callback(os.close, os.open(rows, os.O_RDWR | os.O_NONBLOCK))
+        with pytest.raises(InputError, match=r"samples\.jsonl is no regular file") as caught:
+            read_report(file)
+    assert caught.value.problems[0].hint == AGAIN
+
+
+def test_write__rows_of_an_earlier_report_do_not_stay_beside_one_without(tmp_path: Path) -> None:
+    file, rows = written(tmp_path), tmp_path / "samples.jsonl"
+    read = read_report(file)
+    inline = replace(read, samples=held(read))
+    write_report(tmp_path / "other.json", inline, make_redactor({}))
+    assert rows.exists()
+    results, config = Results(report=inline), a_config(tmp_path, ())
+    files = write_reports(results, tmp_path, config, make_redactor({}), formats=[ReportFormat.JSON])
+    assert (files, rows.exists()) == ((file,), False)
+    rows.write_text('{"schema":"mine"}\n')
+    write_report(file, inline, make_redactor({}))
+    assert rows.read_text() == '{"schema":"mine"}\n'
+    assert read_report(file) == inline
+
+
+def with_failed(n: int, folder: Path) -> Path:
+    """Write a report of which a fifth failed, with its rows in a file, and the failed ids last to first."""
+    scores = {"right": [float(i % 5 > 0) for i in range(n)]}
+    answers = [f"{i} 번째 답입니다. " * 5 for i in range(n)]
+    made = make_report(scores, answers=answers, tags=[("가",)] * n)
+    apart(replace(made, failed_ids=made.samples.ids[::5][::-1]), folder)
+    return folder / "report.json"
+
+
+def test_read__many_failed_ids_are_places_among_the_rows(tmp_path: Path) -> None:
+    file = with_failed(6_000, tmp_path)
+    report = read_report(file)
+    assert isinstance(report.failed_ids, Picked)
+    assert [*report.failed_ids] == [*report.samples.ids][::5][::-1]
+    values = json.loads(file.read_text())
+    values["failed_ids"][7] = "unknown"
+    file.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="1 of the failed ids are those of no row") as caught:
+        read_report(file)
+    assert caught.value.problems[0].where == Where(file=str(file), key="failed_ids")
+
+
 def test_compare__rows_in_files_take_few_bytes_each(tmp_path: Path) -> None:
-    """Texts stay in the files: what a report of 100 characters a row takes is mostly its numbers."""
+    """Texts stay in the files, and failed ids, too: what a row takes is mostly its numbers."""
     peaks = []
-    for n in (1_000, 5_000):
-        scores = {"right": [float(i % 5 > 0) for i in range(n)]}
-        made = make_report(
-            scores, answers=[f"{i} 번째 답입니다. " * 10 for i in range(n)], tags=[("가",)] * n
-        )
-        for name in ("a.json", "b.json"):
-            apart(made, tmp_path, name)
+    for n in (2_000, 6_000):
+        file = with_failed(n, tmp_path)
         tracemalloc.start()
-        compared = judge(read_report(tmp_path / "a.json"), read_report(tmp_path / "b.json"))
+        now, before = read_report(file), read_report(file)
+        keys = [now.samples.ids.keys, before.samples.ids.keys, before.samples.revs.keys]
+        assert now.samples.ids == before.samples.ids
+        assert (keys[1], keys[2]) == (before.samples.ids.keys, before.samples.revs.keys)
+        assert before.samples.ids.keys is not now.samples.ids.keys  # to compare changes nothing
+        del keys
+        assert judge(now, before).verdict == "pass"
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert compared.verdict == "pass"
-    assert (peaks[1] - peaks[0]) / 4_000 < 250, peaks
+        for column in ("ids", "revs"):  # a comparison keeps equal keys once
+            assert getattr(before.samples, column).keys is getattr(now.samples, column).keys
+    assert (peaks[1] - peaks[0]) / 4_000 < 155, peaks

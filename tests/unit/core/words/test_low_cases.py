@@ -32,3 +32,16 @@ def test_low_cases__a_first_run_names_cases_of_the_user_before_their_twins() -> 
     assert low_cases(comparison(), made, Language.EN) == ()
     without = replace(made, errors=tuple(each.without_texts() for each in made.errors))
     assert low_cases(first_run(), without, Language.EN) == ()
+
+
+def test_low_cases__tell_each_reason_once() -> None:
+    lost = case("s1")
+    score = replace(lost.scores[0], value=None, reason="no template sends it")
+    scores = (score, replace(score, metric="b"), replace(score, metric="c", reason="other"))
+    lost = replace(lost, scores=scores, failed=tuple(each.metric for each in scores))
+    made = replace(report(), failed_ids=("s1",), errors=(lost,))
+    (quality,) = low_cases(first_run(), made, Language.EN)
+    assert quality.reasons == ((f"{score.metric}, b", "no template sends it"), ("c", "other"))
+    told = replace(lost, kind="infrastructure", reason='error: "no template sends it"')
+    (row,) = low_cases(first_run(), replace(made, errors=(told,)), Language.EN)
+    assert (row.now, row.reasons) == (told.reason, (("c", "other"),))

@@ -49,6 +49,11 @@ def test_problem_in__korean(message: str, told: str) -> None:
     [
         ("30 rows: ok 30", "답변 30건: ok 30"),
         ("1 row: ok 1", "답변 1건: ok 1"),
+        ("1 of 1 row has no answer (error 1)", "답변 1건 중 1건을 받지 못했습니다(error 1)"),
+        (
+            "stopped: 0 of 1 row is in runs/bot",
+            "중단: 답변 1건 중 0건이 runs/bot 폴더에 있습니다",
+        ),
         (
             "asking 3 cases again and main's configuration about 1 case (round 2)",
             "케이스 3개 다시 묻는 중, main 설정으로도 1개(2번째)",
@@ -83,6 +88,10 @@ def test_problem_in__korean(message: str, told: str) -> None:
             ),
         ),
         ("a plugin says: hello; bye", "a plugin says: hello; bye"),
+        (
+            "answers to label in r/labels_todo.csv: agent 1, helpful 6; then: lm-eval-so calibrate r/labels_todo.csv",
+            "라벨을 매길 답변을 r/labels_todo.csv 파일에 썼습니다: agent 1, helpful 6. 라벨을 매긴 다음: lm-eval-so calibrate r/labels_todo.csv",
+        ),
     ],
 )
 def test_event_in__korean_as_far_as_its_wording_is_known(line: str, told: str) -> None:

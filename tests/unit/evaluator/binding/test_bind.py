@@ -55,7 +55,7 @@ def test_check__finds_everything_with_its_line(tmp_path: Path) -> None:
         (7, 'unknown key "forbiddn" (did you mean "forbidden"?)'),
         (8, "the metric llm_judge needs a judge"),
         (11, 'unknown key "labls" (did you mean "labels"?)'),
-        (9, "no rubric file rubrics/gone.md"),
+        (10, "no rubric file rubrics/gone.md"),
         (14, "no rubric file rubrics/gone.md"),
         (16, '">= 1.2.3" is no comparison with a number'),
         (18, found[7][1]),
@@ -72,6 +72,13 @@ def test_check__good_config__has_no_problem(tmp_path: Path) -> None:
     config = a_config(tmp_path, metrics, gate={"metrics": {"exact_match": {"margin": 0.05}}})
     assert check(config) == []
     assert check(config, environ={}) == []
+
+
+def test_bind_metrics__know_what_the_config_sends_with_each_sample(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    (bound,) = bind_metrics(a_config(tmp_path, ["exact_match"], system="S", tools=[tool]), {})
+    asked = bound.metric.env.as_asked(a_sample())
+    assert (asked.system, asked.tools) == ("S", (tool,))
 
 
 def test_check__no_metrics(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.words.phrases import event_in
 from lm_eval_so.evaluator.calibrate import CalibrationInputs, calibrate
 from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
 from lm_eval_so.evaluator.calibration.examples import examples_text
@@ -136,6 +137,19 @@ def test_examples__are_known_by_their_question_or_their_answer(run: Path) -> Non
     other = "{input: 질문 strict, answer: y, label: good, reason: x}"
     found = calibrated(configured(run.parent, f"      examples: [{one}, {other}]\n"), run)
     assert found.skipped["example"] == 3  # the same answer twice, and a question
+
+
+def test_offered__what_is_told_is_in_the_language_of_the_config(run: Path) -> None:
+    config, events = configured(run.parent, "language: ko\n"), []
+    found = calibrated(config, run)
+    assert "이 답변을 읽은 사람은 good 라벨을 매겼습니다." in [
+        each.reason for each in found.examples
+    ]
+    write_calibrations(config, resources(events), {"helpful": found})
+    told = event_in(events[0].text, Language.KO)
+    assert told.startswith(
+        "사용하려면 helpful 지표에 judge: {calibration: calibration/helpful.json}"
+    )
 
 
 @pytest.mark.parametrize("language", list(Language))

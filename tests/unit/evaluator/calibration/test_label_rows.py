@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.run import Response
+from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.spreadsheet import guarded, unguarded
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.calibration.label_cells import answer_cell, is_same_answer
+from lm_eval_so.evaluator.calibration.label_cells import answer_cell, cells_of, is_same_answer
 from lm_eval_so.evaluator.calibration.label_file import csv_text
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 
@@ -118,6 +119,33 @@ def test_rows__show_what_was_called_and_what_may_be_said(tmp_path: Path) -> None
     assert row["rubric"].startswith("full: addresses everything")
 
 
+def test_rows__show_the_passages_that_the_judge_sees(
+    tmp_path: Path, bound: tuple[BoundMetric, ...]
+) -> None:
+    shown = {**HELPFUL, "params": {**HELPFUL["params"], "rubric": "r", "show": ["context"]}}
+    params = {"rubric": "r", "show": ["context"]}
+    pairwise = {"name": "pairwise", "backend": {"name": "scripted"}, "params": params}
+    sample = a_sample(
+        system="너는 상담원이다",
+        context=(Passage(role="gold", text="환불은 3일"),),
+        metrics={"pairwise": {"baseline_answer": "옛 답"}},
+    )
+    run = a_run(None, response=Response(text="답", context=("보고한 문서",)))
+    cells = [
+        cells_of(each.metric, sample, run)
+        for each in bind_metrics(a_config(tmp_path, [shown, pairwise]), {})
+    ]
+    prompt, passage = "INSTRUCTIONS\n너는 상담원이다", "CONTEXT\n환불은 3일"
+    assert cells[0]["context"] == f"{prompt}\n\n{passage}\n\nREPORTED CONTEXT\n보고한 문서"
+    assert cells[1]["context"] == f"{prompt}\n\n{passage}"  # the baseline's bot has its own
+    assert cells_of(bound[1].metric, sample, run)["context"] == prompt
+    assert "context" not in cells_of(bound[1].metric, a_sample(), run)
+    rows = LabelRows(seed=7, most=10)
+    rows.open(bound)
+    rows.add(sample, run, [scored(bound[1].metric, "s1", 1.0)])
+    assert csv_text(rows).startswith(f"\ufeff{COLUMNS.replace('calls,', 'calls,context,')}\r\n")
+
+
 def test_rows__do_not_tell_what_the_judge_said(bound: tuple[BoundMetric, ...]) -> None:
     rows = exported(bound, values_of(100, 100, 0), most=40)
     kinds = "".join(row["id"][0] for row in rows)
@@ -150,7 +178,7 @@ def test_rows__hold_what_a_person_needs(bound: tuple[BoundMetric, ...]) -> None:
         "metric": "helpful",
         "input": "환불은 며칠 걸리나요?",
         "answer": '3일, "영업일"\n기준',
-        "expected": "3일\n사흘",
+        "expected": "Any one of these is right:\n1. 3일\n2. 사흘",
         "rubric": "답이 맞는가?",
         "calls": "",
         "labels": "good, partial, bad",

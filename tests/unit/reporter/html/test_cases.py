@@ -7,17 +7,20 @@ from importlib.resources import files
 from itertools import pairwise
 
 import pytest
+from comparing import judge
+from factories import make_report
 from full_comparison import exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from made_reports import broken, broken_case, changed, compared, comparison
 from rendering import render
+from rows_apart import apart
 
 from lm_eval_so.core.records.changes import FlakyCase, RewordedCase
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.enums import Language, ReportCases, Verdict
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.html.case_states import VIEWS, case_states
-from lm_eval_so.reporter.html.cases import BUDGET, case_list
+from lm_eval_so.reporter.html.listing.list_cases import BUDGET, case_list
+from lm_eval_so.reporter.html.listing.states import VIEWS, case_states
 
 ALL = Style(cases=ReportCases.ALL)
 
@@ -247,6 +250,34 @@ def test_list__the_rest_is_the_same_sample_whatever_changed():
     assert len(one ^ other) <= len(one) / 20  # what just fits may differ
     places = [int(name[1:]) for name in sorted(one) if name.startswith("s")]
     assert max(b - a for a, b in pairwise(places)) < 60  # from all parts of the dataset
+
+
+@pytest.mark.parametrize(("budget", "every"), [(3_000, 2), (9_000, 12), (BUDGET, 12)])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_list__rows_in_a_file_change_nothing(tmp_path, repeats, budget, every):
+    """Of a report whose samples are too many for the page, only those are looked at that it may show."""
+    n = 150
+    right = [[float(i % every > 0 and i % 11 > at) for at in range(repeats)] for i in range(n)]
+    texts = [f"{i % 50}일" for i in range(n * repeats)]
+    before, now = (
+        make_report({"right": each}, answers=texts) for each in (right[1:] + right[:1], right)
+    )
+    lost = range(7 * repeats, n * repeats, 17 * repeats)
+    columns = replace(
+        now.samples,
+        statuses=["timeout" if row in lost else "ok" for row in range(n * repeats)],
+        scores={
+            "right": [
+                None if row in lost else v for row, v in enumerate(now.samples.scores["right"])
+            ]
+        },
+    )
+    now = replace(now, samples=columns, failed_ids=[f"s{i}" for i in range(0, n, every)][::-1])
+    compared = judge(before, now)
+    assert {each.change for each in compared.changed} == {"worse", "better"}
+    found = case_list(now, compared, Style(), budget=budget)
+    assert case_list(apart(now, tmp_path), compared, Style(), budget=budget) == found
+    assert (found.left_out is None) == (budget == BUDGET)
 
 
 def test_list__says_nothing_where_nothing_is_left_out():

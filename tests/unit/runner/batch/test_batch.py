@@ -205,6 +205,21 @@ async def test_run__stopped_leaves_the_batch_going(tmp_path: Path):
         assert (len(server.book.batches), server.book.direct) == (1, [])
 
 
+async def test_run__batch_that_is_gone_is_not_told_as_going_on(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    events: list[Event] = []
+    with BatchServer(looks=10**6) as server:
+        looks = iter([None, None])  # that often it goes on, as its service says
+        server.before = lambda method, path: (
+            next(looks, 404) if (method, path) == ("GET", "/batches/batch_0") else None
+        )
+        with pytest.raises(BackendError, match="knows no such file or batch"):
+            await go(config_of(tmp_path, server), events)
+    assert any("in_progress" in event.text for event in events if isinstance(event, Noticed))
+    warned = [event.text for event in events if isinstance(event, Warned)]
+    assert warned == ["batch batch_0 is not read yet"]
+
+
 async def test_cancel_batch__what_was_answered_is_read(tmp_path: Path):
     write_dataset(tmp_path, 8)
 

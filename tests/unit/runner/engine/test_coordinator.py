@@ -1,84 +1,26 @@
-from array import array
 from decimal import Decimal
 
 import pytest
 
-from lm_eval_so.core.events import Moved
+from lm_eval_so.core.events import Moved, Noticed
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, LMEvalError
-from lm_eval_so.runner.engine.coordinator import Chunk, Coordinator, Report
+from lm_eval_so.runner.engine.coordinator import Coordinator, Report
 
-
-def chunks(n: int) -> list[Chunk]:
-    return [chunk(number) for number in range(n)]
-
-
-def chunk(number: int, **more: bool) -> Chunk:
-    return Chunk(number=number, at=0, samples=10, keys=array("Q", [number]), **more)
-
-
-def claimed(coordinator: Coordinator, worker: str) -> Chunk:
-    claim = coordinator.claim(worker)
-    assert isinstance(claim, Chunk)
-    return claim
-
-
-def test_claim__two_a_worker_and_an_end_once_the_leader_has_all_rows():
-    coordinator = Coordinator(chunks(3), {})
-    first, second = claimed(coordinator, "a"), claimed(coordinator, "a")
-    assert coordinator.claim("a") == "wait"
-    third = claimed(coordinator, "b")
-    assert [each.number for each in (first, second, third)] == [0, 1, 2]
-    assert len({first.part, second.part, third.part}) == 3
-    coordinator.finished("a", first.part)
-    coordinator.finished("a", first.part)  # told twice
-    assert coordinator.claim("a") == "wait"  # b may be lost
-    coordinator.finished("a", second.part)
-    coordinator.finished("b", third.part)
-    assert coordinator.claim("a") == "wait"  # a row may have got lost on its way
-    news = coordinator.news()
-    assert (news.finished, news.open) == ((first, second, third), 3)
-    coordinator.settled(3)
-    assert coordinator.claim("a") == "end"
-    assert (coordinator.news().finished, coordinator.news().open) == ((), 0)
-
-
-def test_left__chunks_come_back_once_and_are_then_asked_alone():
-    coordinator = Coordinator(chunks(3), {"max_requests": Decimal(80)})
-    lost = claimed(coordinator, "a"), claimed(coordinator, "a")
-    assert coordinator.slice("a", "max_requests", Decimal(1)) == 10
-    assert coordinator.left("a") == lost
-    assert coordinator.left("a") == ()
-    assert coordinator.claim("a") == "end"  # should it still live
-    assert coordinator.lease(
-        "a", Report(progress={lost[0].part: Moved(stage="run", done=1)})
-    ).is_over
-    assert coordinator.slice("a", "max_requests", Decimal(1)) is None
-    coordinator.settled(2, [chunk(number, is_suspect=True) for number in (0, 1)])
-    healthy = claimed(coordinator, "b")
-    assert healthy.number == 2
-    assert coordinator.claim("b") == "wait"
-    coordinator.finished("b", healthy.part)
-    suspect = claimed(coordinator, "b")
-    assert (suspect.number, coordinator.claim("b")) == (0, "wait")
-    assert claimed(coordinator, "c").number == 1
-    # what the lost one held counts as spent
-    assert coordinator.slice("b", "max_requests", Decimal(71)) is None
-    assert coordinator.slice("b", "max_requests", Decimal(70)) == 70
+MOVED = Moved(stage="run", done=3, counts={"ok": 3})
+BUSY = Report(progress={"part": MOVED})
 
 
 def test_lease__shares_go_to_those_who_ask_and_a_pause_holds_for_all():
     now = 100.0
-    coordinator = Coordinator(chunks(4), {}, clock=lambda: now)
-    claimed(coordinator, "a")
-    assert coordinator.lease("a", Report()).share == 1.0
+    coordinator = Coordinator({}, clock=lambda: now)
+    assert coordinator.lease("a", BUSY).share == 1.0
     assert coordinator.lease("idle", Report()).share == 0.0
-    claimed(coordinator, "b")
+    now += 0.5
+    assert [coordinator.lease(name, BUSY).share for name in "ab"] == [1.0, 0.0]
+    now += 1
+    assert [coordinator.lease(name, BUSY).share for name in "ab"] == [0.5, 0.5]
     now += 2
-    assert [coordinator.lease(name, Report()).share for name in "ab"] == [1.0, 0.0]
-    now += 2
-    assert [coordinator.lease(name, Report()).share for name in "ba"] == [1.0, 0.0]
-    now += 0.9
-    assert coordinator.lease("b", Report()).share == 0.5
+    assert [coordinator.lease(name, BUSY).share for name in "ba"] == [1.0, 0.0]
     coordinator.lease("a", Report(pause_s=5.0))
     coordinator.lease("b", Report(pause_s=3.0))
     now += 1
@@ -87,27 +29,31 @@ def test_lease__shares_go_to_those_who_ask_and_a_pause_holds_for_all():
     assert coordinator.lease("a", Report()).pause_s <= 0.0
 
 
-def test_failed__the_first_error_ends_the_run_for_all():
-    coordinator = Coordinator(chunks(2), {})
-    claim = claimed(coordinator, "a")
-    first = BackendError(ErrorKind.AUTH, "no key", retryable=False, hint="give one")
-    coordinator.failed("a", first)
-    coordinator.failed("b", CannotMeasure("later"))
-    assert coordinator.claim("b") == "end"
-    assert coordinator.lease("b", Report()).is_over
-    coordinator.finished("a", claim.part)
+def test_left__a_lost_worker_says_nothing_more_and_what_it_held_counts_as_spent():
+    coordinator = Coordinator({"max_requests": Decimal(80)})
+    for name in "ab":
+        coordinator.lease(name, Report(progress={name: MOVED}))
+    assert coordinator.slice("a", "max_requests", Decimal(1)) == 5
+    for _ in range(2):
+        coordinator.left("a")
+    assert coordinator.lease("a", BUSY).is_over  # should it still live
+    assert coordinator.slice("a", "max_requests", Decimal(1)) is None
     news = coordinator.news()
-    assert (news.failure, news.finished) == ((first, None), (claim,))
+    assert (news.progress, news.workers) == ({"b": MOVED}, 1)
+    assert coordinator.slice("b", "max_requests", Decimal(76)) is None
+    assert coordinator.slice("b", "max_requests", Decimal(75)) == 75
 
 
-def test_news__progress_of_claims_under_way_alone():
-    coordinator = Coordinator(chunks(1), {})
-    claim = claimed(coordinator, "a")
-    moved = Moved(stage="run", done=3, counts={"ok": 3})
-    coordinator.lease("a", Report(progress={claim.part: moved, "other": moved}))
-    assert coordinator.news().progress == (moved,)
-    coordinator.finished("a", claim.part)
-    assert coordinator.news().progress == ()
+def test_news__events_once_and_the_newest_progress():
+    coordinator, event = Coordinator({}), Noticed(stage="run", text="slow")
+    coordinator.lease("a", Report(progress={"1": MOVED, "2": MOVED}, events=(event,)))
+    coordinator.lease("a", Report(progress={"2": MOVED}, events=(event,)))
+    news = coordinator.news()
+    assert (news.progress, news.events) == ({"2": MOVED}, (event, event))
+    assert coordinator.news().events == ()
+    assert not coordinator.lease("a", BUSY).is_over
+    coordinator.stop()
+    assert coordinator.lease("a", BUSY).is_over
 
 
 @pytest.mark.parametrize(

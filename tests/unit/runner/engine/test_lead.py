@@ -6,7 +6,8 @@ import pickle
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -33,8 +34,8 @@ from lm_eval_so.errors import (
     UsageError,
 )
 from lm_eval_so.runner import cli
-from lm_eval_so.runner.engine.assignment import Assignment, Origin
-from lm_eval_so.runner.engine.coordinator import Chunk, Coordinator
+from lm_eval_so.runner.engine.assignment import Assignment, Call, Origin
+from lm_eval_so.runner.engine.coordinator import Coordinator
 from lm_eval_so.runner.engine.lead import Lead, WorkerLost
 from lm_eval_so.runner.engine.worker import Worker
 from lm_eval_so.runner.merge.merge import merge
@@ -49,13 +50,13 @@ PRICE = {"input_per_mtok": 100, "output_per_mtok": 200}
 
 
 class Here:
-    """An engine whose workers are tasks of this process; to kill one is to cut it off."""
+    """An engine whose workers live in this process; to kill one is to cut off all that it does."""
 
     def __init__(self, config: Path, *, workers: int = 2, size: int = 5) -> None:
         self.config, self.workers, self.size = config, workers, size
-        self.working: dict[str, asyncio.Task[None]] = {}
-        self.coordinator = Coordinator([], {})
-        self.employed = 0
+        self.working: dict[str, set[asyncio.Task[Any]]] = {}
+        self.coordinator = Coordinator({})
+        self.employed: list[str] = []
         self.is_cut_off = self.has_lost_coordinator = False
         self.tells: Callable[[Assignment], Assignment] = lambda given: given
         self.sent: list[Any] = []
@@ -72,8 +73,8 @@ class Here:
         origin = Origin(config=self.config)
         return await lead.ask_all(origin, workers=self.workers, size=self.size)
 
-    def start(self, chunks: list[Chunk], budget: dict[Limit, Decimal]) -> None:
-        self.coordinator = Coordinator(chunks, budget)
+    def start(self, budget: dict[Limit, Decimal]) -> None:
+        self.coordinator = Coordinator(budget)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         await asyncio.sleep(0)
@@ -83,27 +84,41 @@ class Here:
             raise WorkerLost("its node is gone")
         return getattr(self.coordinator, method)(*arguments)
 
-    async def employ(self, name: str, assignment: Assignment) -> None:
-        async def call(method: str, *arguments: Any) -> Any:
+    @asynccontextmanager
+    async def employ(self, name: str, assignment: Assignment) -> AsyncIterator[Call]:
+        async def tell(method: str, *arguments: Any) -> Any:
             if name not in self.working:
-                raise asyncio.CancelledError  # whoever is dead says nothing
+                raise WorkerLost("killed")  # whoever is dead says nothing
             self.sent.append(arguments)
             return await self.call(method, *arguments)
 
-        self.employed += 1
+        async def call(method: str, *arguments: Any) -> Any:
+            if name not in self.working:
+                raise WorkerLost("killed")
+            self.sent.append(arguments)
+            task = asyncio.create_task(getattr(worker, method)(*arguments))
+            self.working[name].add(task)
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if not task.done():
+                    raise
+                raise WorkerLost("killed") from None
+
+        self.employed.append(name)
         assignment = self.tells(assignment)
         self.sent.append(assignment)
-        self.working[name] = asyncio.create_task(Worker(name, assignment, call).work())
+        worker, self.working[name] = Worker(name, assignment, tell), set()
         try:
-            await self.working[name]
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if name in self.working or (task is not None and task.cancelling()):
-                raise
-            raise WorkerLost("killed") from None
+            yield call
+        finally:
+            self.kill(name)
+            with suppress(WorkerLost):
+                await worker.end()
 
     def kill(self, name: str) -> None:
-        self.working.pop(name).cancel()
+        for task in self.working.pop(name, set()):
+            task.cancel()
 
 
 def write(folder: Path, url: str, **run: Any) -> Path:
@@ -190,7 +205,7 @@ async def test_lead__a_killed_worker_loses_what_was_under_way_alone(tmp_path: Pa
     assert info.counts == {"ok": 60}
     assert [row["sample_id"] for row in rows(tmp_path / "run")] == [f"q{i:04}" for i in range(60)]
     assert 60 <= len(server.requests) <= 60 + 2
-    assert engine.employed == 3
+    assert len(engine.employed) == 3
     assert any("is lost, and replaced: killed" in str(event) for event in events)
 
 
@@ -216,6 +231,22 @@ async def test_lead__a_sample_that_kills_is_found_and_the_rest_is_asked(tmp_path
     assert [(row["sample_id"], row["error"]["kind"]) for row in bad] == [("q0007", "worker_killed")]
 
 
+async def test_lead__a_lost_worker_claims_nothing_more(tmp_path: Path):
+    """It waits for a second chunk as its first one is lost; the place is empty for a second then."""
+
+    def script(seen: Seen) -> Reply:
+        if len(server.requests) <= 2:
+            loop.call_soon_threadsafe(engine.kill, engine.employed[-1])
+        return Reply(text="ok", latency_s=0.05)
+
+    write_dataset(tmp_path, 2)
+    loop = asyncio.get_running_loop()
+    with ChatServer(script) as server:
+        engine = Here(write(tmp_path, server.url), workers=1)
+        info = await ask(engine.config, engine)
+    assert (info.counts, len(engine.employed)) == ({"ok": 2}, 3)
+
+
 async def test_lead__workers_that_all_die_end_the_run(tmp_path: Path):
     write_dataset(tmp_path, 30)
     engine = Here(write(tmp_path, "http://127.0.0.1:9/v1"))
@@ -223,6 +254,20 @@ async def test_lead__workers_that_all_die_end_the_run(tmp_path: Path):
     with pytest.raises(CannotMeasure, match="5 workers in a row were lost"):
         await ask(engine.config, engine, **fast(60))
     assert not (tmp_path / "run" / "leader.json").exists()
+
+
+async def test_lead__a_bad_place_is_not_refilled_at_once_while_others_go_on(tmp_path: Path):
+    def tells(given: Assignment) -> Assignment:
+        if engine.employed[-1].partition("-")[2].startswith("1."):
+            raise WorkerLost("no memory")
+        return given
+
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda seen: Reply(text="ok", latency_s=0.04)) as server:
+        engine = Here(write(tmp_path, server.url))
+        engine.tells = tells
+        assert (await ask(engine.config, engine)).counts == {"ok": 60}
+    assert 2 <= len(engine.employed) - 1 <= 3  # at once, then a second later, then three
 
 
 async def test_lead__time_is_up_for_all_and_nothing_is_lost(tmp_path: Path):
@@ -238,10 +283,16 @@ async def test_lead__time_is_up_for_all_and_nothing_is_lost(tmp_path: Path):
 
 async def test_lead__rows_that_do_not_come_end_the_run(tmp_path: Path):
     class Elsewhere(Here):
-        async def call(self, method: str, *arguments: Any) -> Any:
-            if method == "finished":
-                shutil.rmtree(tmp_path / "run" / "parts" / arguments[1])
-            return await super().call(method, *arguments)
+        @asynccontextmanager
+        async def employ(self, name: str, assignment: Assignment) -> AsyncIterator[Call]:
+            async def lose(method: str, *arguments: Any) -> Any:
+                told = await call(method, *arguments)
+                if method == "ask":
+                    shutil.rmtree(tmp_path / "run" / "parts" / arguments[0].part)
+                return told
+
+            async with super().employ(name, assignment) as call:
+                yield lose
 
     write_dataset(tmp_path, 100)
     with ChatServer(lambda seen: Reply(text="ok", latency_s=0.05)) as server:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from lm_eval_so.runner.plan.shard import Shard, limit_shares, share_text
 from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply
 
+_TIMES = 5
 PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 1.0}
 
 
@@ -175,19 +175,33 @@ async def test_run__money_of_a_shard(tmp_path: Path):
     )
 
 
+def requests_per_s(server: ChatServer) -> float:
+    at = [seen.at for seen in server.requests]
+    return (len(at) - 1) / (at[-1] - at[0]) / _TIMES
+
+
 @pytest.mark.parametrize("limit", [{"max_requests_per_s": 8}, {"max_tokens_per_min": 480 * 1044}])
 async def test_run__pace_of_a_shard(tmp_path: Path, limit: dict[str, float]):
     write_dataset(tmp_path, [{"id": f"s{i}", "input": "가" * 20} for i in range(16)])
-    times = 20
     usage = {"prompt_tokens": 20, "completion_tokens": 1024}  # as much as is reserved
     with ChatServer(lambda _: Reply(text="네", usage=usage)) as server:
         config = make(tmp_path, endpoint(server.url), run=limit)
-        before = time.monotonic()
-        info = await run(
-            config, resources(**fast(times)), RunOptions(shard=Shard(number=1, count=2))
-        )
-    took_s = (time.monotonic() - before) * times
-    assert took_s >= (info.planned - 1) / 4 * 0.95  # at 8 a second it would take half of that
+        await run(config, resources(**fast(_TIMES)), RunOptions(shard=Shard(number=1, count=2)))
+    assert requests_per_s(server) < 5  # the whole may send 8 a second
+
+
+async def test_run__pace_of_a_shard_holds_for_the_simulated_users_endpoint(tmp_path: Path):
+    scenario = {"simulated_user": {"goal": "취소", "opening": "취소요"}}
+    write_dataset(tmp_path, [{"id": f"s{i}", "scenario": scenario} for i in range(16)])
+    ended = '{"progress": true, "done": true, "reason": "goal", "message": ""}'
+    usage = {"prompt_tokens": 0, "completion_tokens": 1024}
+    with ChatServer() as bot, ChatServer(lambda _: Reply(text=ended, usage=usage)) as user:
+        limits = {"max_tokens_per_min": 480 * 1024}  # 8 answers of the user a second, 4 in a shard
+        simulator = {"backend": {**endpoint(user.url), "label": "user"}}
+        section = endpoint(bot.url, max_tokens=1)  # the chatbot never has to wait for its time
+        config = make(tmp_path, section, run={**limits, "simulator": simulator})
+        await run(config, resources(**fast(_TIMES)), RunOptions(shard=Shard(number=1, count=2)))
+    assert requests_per_s(user) < 5
 
 
 async def test_run__a_limit_that_is_no_request_for_each_shard(tmp_path: Path):

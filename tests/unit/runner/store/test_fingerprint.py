@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from servers.runs import endpoint, make, resources
 
 from lm_eval_so.core.asking.open import build_asked
 from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.records.run import DatasetRef, RunInfo
 from lm_eval_so.runner.plan.jobs import Plan, request_settings
 from lm_eval_so.runner.plan.selection import Selection
@@ -68,6 +70,33 @@ def test_head__config_digest_knows_what_options_say_and_no_key(tmp_path: Path) -
         digest_with("metrics=[{name: choice, params: {options: [A, C]}}]"),
     ]
     assert len({first, *others}) == 5
+
+
+class LaterRun(RunSection):
+    later: int = 5
+
+
+class LaterConfig(Config):
+    """The config of a later version, with new keys that have defaults."""
+
+    run: LaterRun = Field(default_factory=LaterRun)
+    later: list[str] = Field(default_factory=lambda: ["a"])
+
+
+def test_head__config_digest_stays_the_same_when_a_version_brings_new_keys() -> None:
+    values = {
+        "version": 1,
+        "suite": "s",
+        "dataset": {"path": "d"},
+        "backend": {"name": "scripted"},
+        "run": {"seed": 8, "simulator": {"backend": {"name": "scripted"}}},
+        "metrics": ["exact_match", {"name": "llm_judge", "backend": {"name": "scripted"}}],
+    }
+    now = head_of(Config.model_validate(values)).config_digest
+    assert head_of(LaterConfig.model_validate(values)).config_digest == now
+    written = {**values, "run": {**values["run"], "concurrency": 16}, "gate": {"alpha": 0.05}}
+    assert head_of(LaterConfig.model_validate(written)).config_digest == now
+    assert head_of(LaterConfig.model_validate({**values, "later": ["b"]})).config_digest != now
 
 
 def test_head__system_and_tools_stand_as_they_were_written(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_tally__sums_and_words():
     assert tally.models == {"m", "n"}
     assert tally.failures == 2
     assert tally.text() == "ok 3, refused 1, timeout 1, error 1 (server 1)"
-    assert tally.failures_text() == "timeout 1, error 1"
+    assert tally.failures_text() == "2 of 6 rows have no answer (timeout 1, error 1)"
 
 
 def test_tally__nothing_known_is_null():

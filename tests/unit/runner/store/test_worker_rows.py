@@ -70,7 +70,8 @@ def test_add_left_parts__each_row_counts_once_wherever_it_was_killed(
         write(folder, lines(log) + again)
         for place, own in enumerate(texts):
             half = lines([(0, True)])[0][:cut]
-            write(folder / "parts" / f"{place:06}", [*own, half])
+            write(part := folder / "parts" / f"{place:06}", [*own, half])
+            (part / ".run.json.x7").write_text("{", "utf-8")  # killed while it wrote that
         add_left_parts(folder)
         assert not (folder / "parts").exists()
         assert add_left_parts(folder) == 0

@@ -15,7 +15,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.templates.user import TemplateFault
 from lm_eval_so.core.words import Wording
-from lm_eval_so.errors import ConfigError, Problem
+from lm_eval_so.errors import ConfigError, Problem, Where
 from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import (
@@ -93,10 +93,12 @@ class JudgedMetric(Metric):
 
     def check_params(self) -> list[Problem]:
         """Find a rubric or template that does not exist, or cannot be used."""
-        problems = [] if (fault := self._template_fault()) is None else [fault]
+        fault, at = self._template_fault(), Where(key="judge.template")
+        problems = [] if fault is None else [replace(fault, where=at)]
         file = self._rubric_file
         if file is not None and self.env.read_file(file) is None:
-            problems.append(Problem(what=f"no rubric file {file}", hint=_WHERE))
+            at = Where(key="params.rubric")
+            problems.append(Problem(what=f"no rubric file {file}", where=at, hint=_WHERE))
         return problems
 
     def _template_fault(self) -> Problem | None:

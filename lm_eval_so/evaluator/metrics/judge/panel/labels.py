@@ -14,7 +14,14 @@ from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say_in_each
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt
-from lm_eval_so.evaluator.metrics.judge.panel.replies import Decision, Reply, decide_value, vote_of
+from lm_eval_so.evaluator.metrics.judge.panel.replies import (
+    LONGEST_WORD,
+    Decision,
+    Reply,
+    decide_value,
+    in_brief,
+    vote_of,
+)
 
 _FEWEST_ORDERED = 3
 """Least number of labels of which one lies between others."""
@@ -147,13 +154,17 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
         return Unusable(code="several")  # the answer under test may have been quoted
     label = labels.get(label_key(said)) if isinstance(said, str | int | float) else None
     if label is None:
-        shown = one_line(said) if isinstance(said, str) else json.dumps(said)
+        shown = in_brief(
+            one_line(said) if isinstance(said, str) else json.dumps(said), LONGEST_WORD
+        )
         names = ", ".join(dict.fromkeys(labels.values()))
         return Unusable(code="unknown_label", figures={"label": f'"{shown}"', "labels": names})
     reason = found.get("reason")
     if not isinstance(reason, str) or not reason.strip():
         return Unusable(code="no_reason")
-    return Verdict(label=label, reason=one_line(reason), evidence=_texts(found.get("evidence")))
+    return Verdict(
+        label=label, reason=in_brief(one_line(reason)), evidence=_texts(found.get("evidence"))
+    )
 
 
 def label_key(label: object) -> str:

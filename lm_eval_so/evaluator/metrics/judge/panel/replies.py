@@ -1,5 +1,6 @@
 """Judges asked for JSON, what they reply, and the votes and decisions that follow."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from textwrap import shorten
@@ -28,7 +29,17 @@ Read = Callable[[str], T | Unusable]
 
 _WITHOUT_JSON = frozenset({"no_json", "no_object"})
 """Codes of an output without JSON, which may say why there is none."""
+LONGEST_WORD = 100
+"""Letters that are shown of a word that is none of those offered."""
+_LONGEST = 2_000
+"""Letters that are kept of a reason or a quote: nobody reads more, and reports are committed."""
 _LONGEST_REFUSAL = 300
+_WILL_NOT_JUDGE = re.compile(
+    r"(?:평가|채점|심사|판정)(?:를|을)? ?(?:해 ?)?(?:드릴|드리기|할|하기)(?:는|가)? ?(?:수(?:가|는)? ?없|어렵|곤란)"
+    r"|\b(?:can't|cannot|can not|won't|will not|(?:not |un)able to) (?:\w+ ){0,2}?(?:assess|(?:evaluat|grad|judg|rat|scor)e)\b",
+    re.IGNORECASE,
+)
+"""Words of a judge that refuses, which are none of a chatbot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +88,9 @@ async def ask_judge(
     )
     if isinstance(found, Unusable):
         said = answers[-1].response.text if answers[-1].response else ""
-        if found.code in _WITHOUT_JSON and is_refusal(without_thoughts(said)):
-            why = shorten(without_thoughts(said), _LONGEST_REFUSAL, placeholder=" …")
+        told = without_thoughts(said)
+        if found.code in _WITHOUT_JSON and _refuses(told):
+            why = shorten(told, _LONGEST_REFUSAL, placeholder=" …")
             return replace(reply, code="judge_refused", why=why)
         why_in = in_each(lambda each: problem_text(each, found))
         why = told_in(why_in, language)
@@ -90,6 +102,10 @@ async def ask_judge(
         message = found.error.message
         return replace(lost, why=message, why_in=problem_in_each(message))
     return replace(reply, found=found)
+
+
+def _refuses(said: str) -> bool:
+    return is_refusal(said) or _WILL_NOT_JUDGE.search(said[:_LONGEST_REFUSAL]) is not None
 
 
 def _failure_code(answer: Answer) -> str:
@@ -115,14 +131,21 @@ def vote_of(replies: Sequence[Reply[Any]], given: JudgeVote | None = None) -> Ju
         else given
     )
     answers = [answer for reply in replies for answer in reply.answers]
+    vote = vote or JudgeVote(label=None)
     return replace(
-        vote or JudgeVote(label=None),
+        vote,
+        evidence=tuple(map(in_brief, vote.evidence)),
         model=replies[-1].model,
         calls=len(answers),
         repaired=any(reply.found is not None and len(reply.answers) > 1 for reply in replies),
         usage=add_usage(answer.usage for answer in answers),
         cost_usd=add_costs(answer.cost_usd for answer in answers),
     )
+
+
+def in_brief(text: str, most: int = _LONGEST) -> str:
+    """Return the beginning of what a judge said."""
+    return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 
 def cost_of(votes: Iterable[JudgeVote]) -> float | None:

@@ -10,6 +10,7 @@ from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.evaluator.metrics.judge.panel.labels import label_key, one_line
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN
+from lm_eval_so.evaluator.metrics.judge.panel.replies import LONGEST_WORD, in_brief
 
 MOST_CLAIMS = 30
 """Largest number of claims that a judge may list."""
@@ -110,7 +111,7 @@ def read_object(output: str, key: str) -> dict[str, Any] | Unusable:
 def _claim(entry: object) -> Claim | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("quote"), str):
         return None
-    text = one_line(entry.get("claim"))
+    text = in_brief(one_line(entry.get("claim")))
     return Claim(text=text, quote=one_line(entry["quote"])) if text else None
 
 
@@ -185,10 +186,14 @@ def _check(number: int, entry: Mapping[str, object], by_key: Mapping[str, str]) 
     said = entry.get("verdict")
     verdict = by_key.get(label_key(said)) if isinstance(said, str) else None
     if verdict is None:
-        named = f'"{one_line(said)}"' if isinstance(said, str) else type(said).__name__
+        named = (
+            f'"{in_brief(one_line(said), LONGEST_WORD)}"'
+            if isinstance(said, str)
+            else type(said).__name__
+        )
         figures = {"number": str(number), "verdict": named, "words": ", ".join(by_key.values())}
         return Unusable(code="unknown_verdict", figures=figures)
-    reason = one_line(entry.get("reason"))
+    reason = in_brief(one_line(entry.get("reason")))
     if not reason:
         return Unusable(code="no_reason_of", figures={"number": str(number)})
     evidence = entry.get("evidence")

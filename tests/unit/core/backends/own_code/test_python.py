@@ -256,7 +256,7 @@ except TimeoutError:
         ("bot.py:", '"bot.py:" names no function'),
         ("other.py:answer", "other.py cannot be imported: FileNotFoundError: no file"),
         ("no_such_bot:answer", "no_such_bot cannot be imported: ModuleNotFoundError"),
-        ("bot.py:anser", "no function anser in"),
+        ("bot.py:demandng", 'bot.py (did you mean "demanding"?)'),
         ("bot.py:number", "no function number in"),
         ("bot.py:Bot", "bot.py:Bot is a class"),
         ("bot.py:nothing", "nothing takes no messages"),
@@ -273,6 +273,8 @@ def test_check__function_that_cannot_be_used(make: Make, target: str, what: str)
     backend = make(code, target=target)
     (problem,) = backend.check()
     assert what in problem.what
+    if "number" in target:
+        assert problem.hint == "functions there: nothing, demanding"
     assert problem.where is not None
     assert problem.where.key == "options.target"
     assert problem.hint

@@ -1,6 +1,7 @@
 """`agent`: what a chatbot did with its tools, by aspect."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,11 @@ def test_request__shows_what_was_done(language: Language) -> None:
     assert words(metric, PLAYED, played) == [
         *("INSTRUCTIONS", "USER 1", "ASSISTANT 1", "TOOL CALLS 1", "TOOL RESULTS 1"),
     ]
+    bare = a_sample(messages=(ASKED,), expected=None)
+    assert words(metric, bare, RUN)[:1] == ["INPUT"]
+    metric.env = replace(metric.env, system="반말을 쓰지 않는다", tools=[TOOL])  # of the config
+    assert metric.first_prompt(bare, RUN) == text
+    assert "존댓말" in (metric.first_prompt(PLAYED, played) or "")
     prompts = [
         make(Agent, template=language, aspect=aspect, rubric="OWN")[0].first_prompt(SAMPLE, RUN)
         for aspect in ("completed", "arguments", "steps")

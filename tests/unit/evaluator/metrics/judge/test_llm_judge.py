@@ -1,5 +1,6 @@
 """`llm_judge`: labels, one repair, reasons for no value."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -261,11 +262,25 @@ def test_request__earlier_turns_show_their_calls() -> None:
         (["I'm sorry, but I can't help with that."], "judge_refused", 2),
         (["<think>no</think>죄송합니다. 이 요청에는 답변을 드릴 수 없습니다."], "judge_refused", 2),
         (["Sorry, I can't answer that.", GOOD], "good", 2),
+        (["죄송하지만 이 내용은 평가할 수 없습니다."], "judge_refused", 2),
+        (["I am not able to fairly grade this."], "judge_refused", 2),
+        (["The grade is good."], "judge_invalid", 2),
     ],
 )
 async def test_score__what_judges_write(outputs: list[str], expected: str, calls: int) -> None:
     score = await ask(*outputs)
     assert (score.label or score.code, score.judge[0].calls) == (expected, calls)
+
+
+async def test_score__what_a_judge_says_without_end_is_cut() -> None:
+    long, kept = "가" * 1_000_000, "가" * 2_000 + " …"
+    said = {"reason": long, "evidence": [long], "label": "good"}
+    (vote,) = (await ask(json.dumps(said))).judge
+    assert (vote.reason, vote.evidence) == (kept, (kept,))
+    asker = SaidAsker(json.dumps({**said, "label": long}))
+    score = await make_judge(asker).score(a_sample(), a_run("3일"))
+    assert score.code == "judge_invalid"
+    assert len(score.reason or "") < 200 > len(asker.requests[1].messages[-1].content) / 10
 
 
 async def test_request__answer_that_knows_the_marker_gets_another() -> None:

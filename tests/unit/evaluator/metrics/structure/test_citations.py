@@ -8,6 +8,7 @@ from evaluation import a_run, a_sample
 
 from lm_eval_so.core.records.run import Response
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.no_numbers import find_codes, joined_figures
 from lm_eval_so.evaluator.metrics.structure.citation_marks import cited_sentences
 from lm_eval_so.evaluator.metrics.structure.citations import Citations
 
@@ -67,6 +68,37 @@ SUPPORTED = [
     ("두 가지입니다. 환불은 3일 안에 됩니다 [1]. Orders ship by rail for 9,000 won [2].", 0.5),
     ("환불은 3일 안에 됩니다.\n\n출처: 환불 규정", 1),
 ]  # fmt: skip
+
+
+EVENT = "봄 행사는 2026년 3월 2일 18:00에 끝납니다. 문의는 1588-1234, 앱 2.4.1 이상. The fair opens at 9 am on May 5."
+OF_THE_EVENT = [
+    ("행사는 3월 2일(월) 오후 6시까지입니다 [1].", 1),
+    ("행사는 2026-03-02 18시에 끝납니다 [1].", 1),
+    ("마감은 3월 2일 18시까지 [1].", 1),
+    ("행사는 2026-03-03에 끝납니다 [1].", 0),
+    ("행사는 3월 2일 19:00에 끝납니다 [1].", 0),
+    ("행사는 2월 3일에 끝납니다 [1].", 0),
+    ("행사 문의는 1588-1234 [1].", 1),
+    ("행사 문의는 1588-1235입니다 [1].", 0),
+    ("봄 행사는 앱 2.4.1 이상 [1].", 1),
+    ("봄 행사는 앱 2.4.2 이상 [1].", 0),
+    ("The fair opens on 5 May at 09:00 [1].", 1),
+    ("The fair opens on 6 May at 09:00 [1].", 0),
+]  # fmt: skip
+
+
+def test_citations__dates_times_and_phone_numbers_in_any_notation() -> None:
+    found = [(answer, score_of(answer, texts=(EVENT,)).value) for answer, _ in OF_THE_EVENT]
+    assert found == OF_THE_EVENT
+
+
+def test_find_codes__however_they_are_parted() -> None:
+    text = "☎ 02)123-4567, +82 10-1234-5678, (800) 555-0199, 3,000원 10개 v1.2.3"
+    codes = ["021234567", "01012345678", "8005550199", "123"]
+    assert find_codes(text) == codes
+    assert all(
+        code in joined_figures("02-123-4567 010 1234 5678 800.555.0199 1.2.3") for code in codes
+    )
 
 
 def test_citations__supported_by_words_and_numbers() -> None:

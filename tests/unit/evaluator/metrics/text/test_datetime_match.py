@@ -5,7 +5,7 @@ import time
 import pytest
 from evaluation import a_run, a_sample
 
-from lm_eval_so.core.text.dates import find_dates, find_times
+from lm_eval_so.core.text.dates import GAP, find_moments
 from lm_eval_so.evaluator.metrics.text.datetime_match import DatetimeMatch
 
 DATES = """
@@ -97,7 +97,7 @@ def rows_of(text: str, by: str) -> list[list[str]]:
 def test_find_dates__in_any_notation() -> None:
     rows = rows_of(DATES, " =")
     found = [
-        [text, ", ".join(" or ".join(map(str, date)) for date in find_dates(text))]
+        [text, ", ".join(" or ".join(map(str, date)) for date in find_moments(text).dates)]
         for text, _ in rows
     ]
     assert found == rows
@@ -105,7 +105,13 @@ def test_find_dates__in_any_notation() -> None:
 
 def test_find_times__in_any_notation() -> None:
     rows = rows_of(TIMES, " =")
-    assert [[text, ", ".join(map(str, find_times(text)))] for text, _ in rows] == rows
+    assert [[text, ", ".join(map(str, find_moments(text).times))] for text, _ in rows] == rows
+
+
+def test_find_moments__leaves_the_rest() -> None:
+    text = "3월 2일(월) 18시까지, 2월 30일과 3시간은 뺀다"
+    assert find_moments(text).rest == f"{GAP}(월) {GAP}까지, 2월 30일과 3시간은 뺀다"
+    assert find_moments("2026-03-02T18:00, 6 pm").rest == f"{GAP}T{GAP}, {GAP}"
 
 
 def test_datetime_match__of_what_people_write() -> None:
@@ -138,6 +144,5 @@ def test_datetime_match__codes_problems_and_other_dates() -> None:
 def test_find__time_grows_with_the_length_alone(text: str) -> None:
     started = time.process_time()
     hostile = text * (50_000 // len(text))
-    find_dates(hostile)
-    find_times(hostile)
+    find_moments(hostile)
     assert time.process_time() - started < 3

@@ -1,20 +1,23 @@
-"""The list of cases on the HTML page, as data for its script."""
+"""Entries of the list of cases: places of texts, a state, and a list for each row."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Direction, MetricKind, ReportCases, ScoreStatus
+from lm_eval_so.core.records.enums import Direction, MetricKind, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words import texts_of
 from lm_eval_so.core.words.first_cases import FirstCase, first_cases
-from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.content import Style
-from lm_eval_so.reporter.html.case_states import STATES, VIEWS, CaseState, case_states, right_rows
+from lm_eval_so.reporter.html.listing.listed import by_chance
+from lm_eval_so.reporter.html.listing.states import (
+    STATES,
+    VIEWS,
+    CaseState,
+    case_states,
+    right_rows,
+)
 from lm_eval_so.reporter.views.cases import (
     findings,
     is_answer,
@@ -25,38 +28,21 @@ from lm_eval_so.reporter.views.cases import (
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import Finding, words_of
 
-BUDGET: Final = 4_000_000
-"""Largest size of the data in bytes: with all else on the page the file stays under 5 MB."""
-
-_LONGEST = 4000
-_LARGEST_TEXT = 24_000
-"""Bytes of a text as JSON; a longer one is cut once more."""
-_MOST_MISSES = 50
-"""Cases that may be too large for what is left of the budget before the others are left out, too."""
-_NOT_KEPT: Final = -2
-"""Place of an answer that was given and is not in the report."""
-_EXACT: Final = 1e15
-_MARKS: Final = 20
-"""Bytes of a case beside its values: commas, its rank, the number that its details stand under."""
-_UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
-_COLUMNS = (
+COLUMNS: Final = (
     *("id", "ref", "input", "expected", "references", "language"),
     *("tags", "labels", "state", "views", "rows"),
 )
+"""Keys of an entry, each a column of the data."""
+_LONGEST = 4000
+_LARGEST_TEXT = 24_000
+"""Bytes of a text as JSON; a longer one is cut once more."""
+_NOT_KEPT: Final = -2
+"""Place of an answer that was given and is not in the report."""
+_EXACT: Final = 1e15
+_UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseList:
-    """The cases as JSON that may stand in a script element, and which ones are left out."""
-
-    data: str
-    texts: str
-    """Fixed texts of the script, as such JSON."""
-    left_out: str | None
-    """Sentence on the cases that the file does not hold; None if it holds all."""
-
-
-class _Texts:
+class Texts:
     """Texts without secrets, cut to a length, as JSON; each is kept once."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
@@ -84,68 +70,7 @@ class _Texts:
         del self.encoded[length:]
 
 
-def case_list(
-    report: EvaluationReport,
-    comparison: Comparison | None,
-    style: Style,
-    *,
-    budget: int = BUDGET,
-) -> CaseList:
-    """Return the cases of a report for the page.
-
-    Unless the style asks for all, the data keeps within a budget: first all cases that changed,
-    failed, have no score or do not count, then a sample of the rest, which is the same one whenever
-    the ids are the same.
-
-    Args:
-        report: Scores.
-        comparison: Verdict, if there is one.
-        style: Language, secrets, and which cases the page holds.
-        budget: Largest size in bytes.
-    """
-    entries = _Entries(report, comparison, style)
-    heads, order = entries.heads(), entries.order()
-    limit = None if style.cases is ReportCases.ALL else budget
-    kept = _within(entries, order, limit)
-    columns = [kept[sample_id] for sample_id in entries.states if sample_id in kept]
-    places = {entry["sample"]: place for place, entry in enumerate(columns)}
-    data = {
-        **{key: [entry[key] for entry in columns] for key in _COLUMNS},
-        "more": {str(n): e["more"] for n, e in enumerate(columns) if e["more"]},
-        "first": [places[each] for each in order[: entries.telling] if each in places],
-        **heads,
-    }
-    pairs = [f"{_json(key)}:{_json(value)}" for key, value in data.items()]
-    text = f'{{{",".join(pairs)},"texts":[{",".join(entries.texts.encoded)}]}}'
-    return CaseList(
-        data=text,
-        texts=_json(texts_of("case_list", style.language)),
-        left_out=_left_out(entries, order, kept, style),
-    )
-
-
-def _within(
-    entries: "_Entries", order: Sequence[str], limit: int | None
-) -> dict[str, Mapping[str, Any]]:
-    """Return the cases that fit, by sample."""
-    kept: dict[str, Mapping[str, Any]] = {}
-    numbers, misses = 2_000, 0
-    for sample_id in order:
-        before = len(entries.texts.encoded)
-        entry = entries.entry(sample_id)
-        size = len(_json([entry[key] for key in (*_COLUMNS, "more")])) + _MARKS
-        if limit is not None and entries.texts.size + numbers + size > limit:
-            entries.texts.undo(before)
-            misses += 1
-            if misses > _MOST_MISSES:
-                break
-            continue
-        numbers += size
-        kept[sample_id] = {"sample": sample_id, **entry}
-    return kept
-
-
-class _Entries:
+class Entries:
     """Entries of the list, made one by one.
 
     Args:
@@ -160,7 +85,7 @@ class _Entries:
         self._report, self._comparison = report, comparison
         self._language = style.language
         self._words = words_of("report", style.language)
-        self.texts = _Texts(style.redactor.redact)
+        self.texts = Texts(style.redactor.redact)
         self.states = case_states(report, comparison)
         self._right = right_rows(report, comparison)
         told = first_cases(comparison, style.language) if comparison else ()
@@ -190,17 +115,15 @@ class _Entries:
         known = {*telling}
         first = [each for each in ranked if each in known]
         others = [each for each in self.states if each not in known]
-        others.sort(
-            key=lambda each: blake2b(each.encode("utf-8", "replace"), digest_size=8).digest()
-        )
+        others.sort(key=by_chance)
         return [*first, *(each for each in telling if each not in ranked), *others]
 
-    def heads(self) -> dict[str, Any]:
-        """Return what is common to all cases."""
+    def heads(self, total: int) -> dict[str, Any]:
+        """Return what is common to all cases, of which there are so many."""
         place, metrics = self.texts.place, self._report.metrics
         columns = self._report.samples
         return {
-            "total": len(self.states),
+            "total": total,
             "names": [place(name) for name in columns.scores],
             "lower": [
                 name in metrics and metrics[name].direction is Direction.LOWER
@@ -353,20 +276,6 @@ def _bits(state: CaseState) -> int:
     return sum(1 << bit for bit, view in enumerate(VIEWS) if view in state.views)
 
 
-def _left_out(
-    entries: _Entries, order: Sequence[str], kept: Mapping[str, object], style: Style
-) -> str | None:
-    if len(kept) == len(order):
-        return None
-    first, rest = order[: entries.telling], order[entries.telling :]
-    told, drawn = sum(each in kept for each in first), sum(each in kept for each in rest)
-    words = words_of("case_list", style.language)
-    key = "left_out_rest" if told == len(first) else "left_out_telling"
-    return words(
-        key, told=count(told), all=count(len(first)), drawn=count(drawn), rest=count(len(rest))
-    )
-
-
 def _best(metric: Any) -> float | None:
     """Return the full score of a metric; None if there is no such thing."""
     if metric is None or metric.range is None or metric.kind is MetricKind.RATIO:
@@ -377,14 +286,15 @@ def _best(metric: Any) -> float | None:
 
 def _encoded(text: str) -> str:
     graphemes = _LONGEST
-    made = _json(cut(text, graphemes))
+    made = as_json(cut(text, graphemes))
     while (size := len(made.encode())) > _LARGEST_TEXT:
         graphemes = graphemes * _LARGEST_TEXT // size
-        made = _json(cut(text, graphemes))
+        made = as_json(cut(text, graphemes))
     return made
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Return JSON that may stand in a script element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(_UNSAFE)
 

@@ -1,6 +1,6 @@
 """States of cases: what a comparison tells of each, or a report alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,7 +49,7 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
     where the comparison pairs the sample and lists every change.
     """
     columns, failed = report.samples, frozenset(report.failed_ids)
-    lost = {columns.ids[row] for row in _lost_rows(report)}
+    lost = {columns.ids[row] for row in lost_rows(report)}
     broken, compared = _broken(comparison), _compared(report, comparison)
     reworded = {each.sample_id for each in comparison.reworded} if comparison else set()
     told = _told(comparison, broken)
@@ -71,6 +71,11 @@ def case_states(report: EvaluationReport, comparison: Comparison | None) -> Mapp
         key = (broken.get(sample_id) or _name(views), frozenset(views))
         found[sample_id] = once.setdefault(key, CaseState(name=key[0], views=key[1]))
     return found
+
+
+def told_samples(comparison: Comparison | None) -> Collection[str]:
+    """Return the samples of which a comparison tells something."""
+    return _told(comparison, _broken(comparison)).keys()
 
 
 def right_rows(report: EvaluationReport, comparison: Comparison | None) -> list[bool | None]:
@@ -158,7 +163,7 @@ def _compared(report: EvaluationReport, comparison: Comparison | None) -> frozen
     return frozenset(report.samples.ids) - apart
 
 
-def _lost_rows(report: EvaluationReport) -> set[int]:
+def lost_rows(report: EvaluationReport) -> set[int]:
     """Return the rows without an answer, or without a score by a fault of a metric that counts such rows."""
     columns = report.samples
     found = {row for row, status in enumerate(columns.statuses) if not is_answer(status)}

@@ -1,0 +1,1 @@
+"""The list of cases on the page: states, texts, and those that fit."""

@@ -234,7 +234,7 @@ class Limiter:
         self._grant()
 
     def _grant(self) -> None:
-        """Give free slots to those who queue, first to requests that are repeated."""
+        """Hand free slots to those who queue, first to requests that are repeated."""
         while len(self._taken) < self.limit and (queue := self._repeats or self._new):
             slot, granted = queue.popleft()
             if not granted.done():  # it may have been cancelled

@@ -223,9 +223,11 @@ class Limiter:
             await self._take(slot, self._repeats)
 
     async def _take(self, slot: Slot, queue: deque[tuple[Slot, asyncio.Future[None]]]) -> None:
+        if len(self._taken) < self.limit:  # then nobody queues
+            self._taken.add(slot)
+            return
         granted = asyncio.get_running_loop().create_future()
         queue.append((slot, granted))
-        self._grant()
         await granted
 
     def _give_back(self, slot: Slot) -> None:

@@ -84,15 +84,18 @@ def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -
     tally = recorder.tally
     info = recorder.end(recorder.info("complete"))
     recorder.tell(Ended(stage=STAGE, text=f"{counted(tally.rows, 'row')}: {tally.text()}"))
-    what = tally.failures_text()
-    hint = ending.rest
+    what, why, hint = (
+        tally.failures_text(),
+        f"see error in {ending.folder / RESULTS_FILE}",
+        ending.rest,
+    )
+    if (last := tally.last_error) is not None:
+        what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
+        hint = f"{last.hint}; {hint}" if last.hint else hint
     if tally.failures > MOST_FAILURES * tally.rows:
         if failure is not None:  # the last rows showed why
             raise _with_way_on(failure, recorder, ending)
-        what, why = f"could not measure: {what}", f"see error in {ending.folder / RESULTS_FILE}"
-        if (last := tally.last_error) is not None:
-            what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
-        raise TooManyErrors(what, hint=f"{why}; {hint}")
+        raise TooManyErrors(f"could not measure: {what}", hint=f"{why}; {ending.rest}")
     if tally.failures:
         recorder.warn(what, hint)
     return info

@@ -139,7 +139,7 @@ def _id_problems(config: Config) -> Iterator[Problem]:
     for position, metric_id in enumerate(ids):
         if metric_id in ids[:position]:
             what = f'two metrics have the id "{metric_id}"'
-            where = config.where("metrics", position)
+            where = config.where("metrics", position, "id")  # one that was refused is told already
             yield Problem(what=what, where=where, hint="give one another `id`")
 
 

@@ -4,7 +4,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count, islice
+from itertools import count
 
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.runner.engine.assignment import Chunk
@@ -28,8 +28,7 @@ class Claims:
         """Chunks that workers have claimed, by part."""
         self.came: Counter[str] = Counter()
         """Rows that came, by worker."""
-        self._dataset = dataset
-        self._recorder, self._plan, self._size = recorder, plan, size
+        self._recorder, self._plan, self._dataset, self._size = recorder, plan, dataset, size
         self._parts = count(1)
         starts = enumerate(dataset.starts(size))
         chunks = (Chunk(number=number, at=at, samples=size) for number, at in starts)
@@ -44,9 +43,10 @@ class Claims:
 
         A chunk that a worker was lost with is asked last, by a worker that has no other.
         """
+        if not self._open:
+            return None
         held = [chunk for chunk in self.under_way.values() if chunk.worker == worker]
-        some = [*held, *islice(self._open, 1)]
-        if not self._open or (held and any(chunk.is_suspect for chunk in some)):
+        if held and any(chunk.is_suspect for chunk in (*held, self._open[0])):
             return None
         chunk = self._open.popleft()
         keys = array("Q", self._lacking(chunk.keys or self._keys(chunk)))

@@ -53,7 +53,7 @@ dataset: [data]
 system: "${NO_SUCH_VARIABLE}"
 backend: {params: {model: m}}
 run: {timeout_s: 1e999, seed: a, cache: 3}
-metrics: [3, {name: exact_match, id: "a b"}, {name: keyword_coverage, params: {keywords: [{txet: 3일}]}}]
+metrics: [3, exact_match, {name: exact_match, id: "a b"}, {name: keyword_coverage, params: {keywords: [{txet: 3일}]}}]
 gate: {alpha: 2, metrics: {keyword_coverage: {margin: 0.05, max_increase: 1}}}
 $schema: x
 """,

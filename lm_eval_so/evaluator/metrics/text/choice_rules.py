@@ -92,7 +92,7 @@ def patterns(label: str) -> Patterns:
     start = (
         rf"[(\[]?(?P<label>{label})"
         rf"(?:[)\]]|\.(?= |\Z)|(?:(?= ?번)|(?<=번)){no_topic}|(?<=[①-⑤])(?= |\Z)"
-        r"|(?<![0-9]) ?- (?![0-9a-z](?![0-9a-z가-힣]))|(?<![0-9]):(?= )|,(?= (?:because|since|왜냐)))"
+        r"|(?<![0-9]) ?- (?![0-9a-z](?![0-9a-z가-힣]))|(?<![0-9가-힣]):(?= )|,(?= (?:because|since|왜냐)))"
     )
     said = (
         rf"(?:{_LEADS}|(?:^|[.!?\n] ?)(?P<instead>{instead})){mark}{_OPTION}?(?P<led>{label}){close}"

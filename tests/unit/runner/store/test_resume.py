@@ -44,7 +44,7 @@ async def test_run__failed_rows_are_asked_again_and_answers_kept(tmp_path: Path)
         events: list[Event] = []
         await run(config, resources(events))
         assert [e.text for e in events if isinstance(e, Warned)] == [
-            "1 of 10 rows have no answer (error 1)"
+            "1 of 10 rows have no answer (error 1); last: scripted"
         ]
         again = replace(resources(events), again="lm-eval-so run -c a.yaml --keep-errors")
         kept = await run(config, again, RunOptions(keep_errors=True))

@@ -312,12 +312,12 @@ class Simulation:
         async with limiter.slot() as slot:
             deadline = now() + POLICY.row_deadline_s
             while True:
-                slot.sends(now())
+                limiter.sends(slot, now())
                 refused = await self._send()
                 if refused is None:
-                    slot.answered(now())
+                    limiter.answered(slot, now())
                     return
-                slot.failed(now(), "rate_limit")
+                limiter.failed(slot, now(), "rate_limit")
                 error = BackendError(
                     ErrorKind.RATE_LIMIT,
                     "refused",
@@ -336,9 +336,9 @@ class Simulation:
                     self.outcome.lost += 1
                     return
                 retries.append(Retry(kind=error.kind, wait_ms=wait_s * 1000))
-                slot.wait()
+                limiter.wait(slot)
                 await asyncio.sleep(wait_s)
-                await slot.keep()
+                await limiter.keep(slot)
 
     async def _send(self) -> Refused | None:
         takes_s = self.answer_s * self.chance.uniform(SHORTEST, LONGEST)

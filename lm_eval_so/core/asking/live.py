@@ -173,10 +173,10 @@ class LiveAsker:
                 if found.wait_s is None:
                     return self.answers.of_error(found.error, row, now=self._clock())
                 row.retries.append(found.retry)
-                slot.wait()
+                self.limiter.wait(slot)
                 await self._resources.pause(found.wait_s)
                 since = self._clock()
-                await slot.keep()
+                await self.limiter.keep(slot)
                 row.give(self._clock() - since)
 
     async def _try(self, row: Row, slot: Slot) -> Answer | RetryDecision:
@@ -220,7 +220,7 @@ class LiveAsker:
             idempotency_key=row.key,
         )
         self.requests += 1
-        slot.sends(now)
+        self.limiter.sends(slot, now)
         budget, left_s = self._resources.budget, row.deadline - now
         most_s = min(policy.timeout_s, left_s)
         cut_s = budget.cut_s() if budget.is_limited else most_s

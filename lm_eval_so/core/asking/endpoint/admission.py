@@ -113,7 +113,7 @@ class Endpoint:
 
     def answered(self, slot: Slot, *, now: float) -> None:
         """Take note of an answer to what was sent in a slot, at a monotonic time in seconds."""
-        slot.answered(now)
+        self.limiter.answered(slot, now)
         if self._has_failed:
             self._has_failed = False
             self.breaker.answered()
@@ -143,11 +143,11 @@ class Endpoint:
         if not is_refusal(error):
             is_slow = error.kind is ErrorKind.TIMEOUT and error.http_status is None
             if is_slow or (error.http_status or 0) >= 500:
-                slot.failed(now, "timeout" if is_slow else "server")
+                self.limiter.failed(slot, now, "timeout" if is_slow else "server")
             return ""
         self.pace.refused(error.retry_after_s)
         before = self.limiter.limit
-        slot.failed(now, "busy" if error.http_status == 503 else "rate_limit")
+        self.limiter.failed(slot, now, "busy" if error.http_status == 503 else "rate_limit")
         if self.limiter.limit >= before:
             return ""
         text = f"rate limited: now {self.limiter.limit} at once (was {before})"

@@ -32,16 +32,18 @@ KINDS = {(kind.name, kind.most, kind.rows): kind for kind in simulated.kinds()}
         ("refuses 20% at random", 16, 600, 0.4, 0.7, 0.24),
         ("refuses 20% at random", 64, 1_000, 0.4, 0.65, 0.24),
         ("refuses 20% at random, says 1 s", 64, 4_000, 0.4, 0.65, 0.24),
-        ("bears 1", 64, 200, 0.4, 0.9, 0.09),
+        ("bears 1", 64, 200, 0.4, 0.9, 0.14),
         ("bears 8", 64, 1_000, 0.4, 0.85, 0.05),
         ("bears 8, says 1 s", 64, 1_000, 0.4, 0.85, 0.05),
         ("bears 30", 64, 2_000, 0.4, 0.85, 0.05),
-        ("bears 8 and refuses 5% at random", 64, 2_000, 0.4, 0.6, 0.14),
+        ("bears 8 and refuses 5% at random", 64, 2_000, 0.4, 0.6, 0.2),
         ("20 a second, 20 at once", 64, 1_500, 0.4, 0.85, 0.12),
-        ("bears 32, then 8 for 20 s, then 32", 64, 4_000, 0.4, 0.8, 0.05),
+        ("20 a second, 20 at once, says 1 s", 64, 1_500, 0.4, 0.85, 0.12),
+        ("bears 32, then 8 for 20 s, then 32", 64, 4_000, 0.4, 0.75, 0.05),
+        ("bears 64, then 0 for 10 s, then 64", 64, 8_000, 0.4, 0.8, 0.02),
         ("600 a minute, says how long", 64, 4_000, 0.4, 0.9, 0.09),
-        ("refuses 30% at random", 16, 1_000, 0.05, 0.3, 0.35),
-        ("bears 8, says 1 s", 64, 1_000, 0.05, 0.8, 0.05),
+        ("refuses 30% at random", 16, 1_000, 0.05, 0.5, 0.35),
+        ("bears 8, says 1 s", 64, 1_000, 0.05, 0.7, 0.05),
         ("bears 30, says 1 s", 64, 2_000, 0.05, 0.65, 0.05),
     ],
 )
@@ -56,13 +58,14 @@ def test_limit__uses_what_an_endpoint_bears_and_is_seldom_refused(
     assert not outcome.wants_pace
 
 
-@pytest.mark.parametrize(("answer_s", "refused"), [(0.4, 0.05), (0.05, 0.6)])
+@pytest.mark.parametrize(("answer_s", "least", "refused"), [(0.4, 0.1, 0.05), (0.05, 0.8, 0.6)])
 def test_limit__asks_for_a_pace_where_requests_are_refused_that_come_too_close(
-    answer_s: float, refused: float
+    answer_s: float, least: float, refused: float
 ):
     kind = KINDS["20 a second, 1 at once", 64, 1_500]
     outcome = simulated.simulate(kind, answer_s=answer_s)
     assert outcome.wants_pace
+    assert simulated.share_of(kind, outcome, answer_s) >= least
     assert outcome.refused / outcome.requests <= refused
 
 

@@ -75,7 +75,7 @@ class Bot(ChatBackend):
         return self.key
 
 
-@pytest.mark.parametrize(("first", "second", "limit"), [(3, 2, 2), (2, 3, 2), (64, 32, 4)])
+@pytest.mark.parametrize(("first", "second", "limit"), [(3, 2, 2), (2, 3, 2), (64, 32, 16)])
 def test_endpoint__one_endpoint_shares_the_lowest_bound(first: int, second: int, limit: int):
     resources = Resources()
     limiter = resources.endpoint(Bot("a", first), label="bot", stage="run").limiter

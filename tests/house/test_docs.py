@@ -402,6 +402,12 @@ def test_scale_costs__figures_are_those_of_the_benchmarks() -> None:
     quota = next(rows[name] for name in rows if "a quota of 10,000" in name)
     assert number(quota, "days") == pytest.approx(1e8 / 10_000 / 60 / 24, rel=0.05)
     assert rows["the provider, request by request"] == f"${300 * 40 + 150 * 160:,}"
+    after = {row[0]: row[2] for row in table(page, "After the run")}
+    for n, step, _, peak_mib, *_ in table(results, "Short answers, one metric"):
+        if n == "10,000,000" and step in {"evaluate", "compare"}:
+            peak = float(peak_mib.replace(",", "")) * 2**20 / 1e6
+            assert peak < 1_000
+            assert number(after[f"`{step}`: memory"], "MB") == pytest.approx(peak, rel=0.05)
 
 
 def number(cell: str, unit: str) -> float:

@@ -5,15 +5,22 @@ import os
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
+from lm_eval_so.core.asking.shared_limits import (
+    LEASE_S,
+    Allowance,
+    Limit,
+    SharedBudget,
+    shared_endpoints,
+)
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.core.secrets import Redactor, clean_exception
-from lm_eval_so.errors import LMEvalError
+from lm_eval_so.errors import CannotMeasure, LMEvalError
 from lm_eval_so.runner.engine.assignment import Assignment, Call, Chunk, Failure, here, open_config
 from lm_eval_so.runner.engine.chunk import open_chunks
 from lm_eval_so.runner.engine.coordinator import Lease, Report
@@ -35,7 +42,7 @@ class Worker:
         self._name, self._assignment, self._coordinator = name, assignment, coordinator
         self._redactor = Redactor()
         self._allowance = Allowance()
-        self._budget = SharedBudget(partial(self._call, "slice"))
+        self._budget = SharedBudget(self._slice)
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []
         self._pause_s = 0.0
@@ -102,18 +109,30 @@ class Worker:
     async def _call(self, method: str, *arguments: Any) -> Any:
         return await self._coordinator(method, self._name, *arguments)
 
+    async def _slice(self, limit: Limit, need: Decimal) -> Decimal | None:
+        """Return a slice of the budget, or end what is asked as an error of the run would."""
+        try:
+            given: Decimal | None = await self._call("slice", limit, need)
+        except Exception:  # noqa: BLE001 - whatever the transport raises
+            what = "the workers' coordinator is lost"
+            raise CannotMeasure(what, hint="run again to go on") from None
+        return given
+
     async def _renew(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    await self._lease()
-            except Exception:  # noqa: BLE001 - whatever the transport raises: nobody leads any more
-                self._stop.set()
+            await self._lease()
             await wait_for(LEASE_S / 2, self._has_news)
             self._has_news.clear()
 
     async def _lease(self) -> None:
-        """Report, and take the next lease."""
+        """Report, and take the next lease; stop if nobody gives one."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._ask_for_lease()
+        except Exception:  # noqa: BLE001 - whatever the transport raises: nobody leads any more
+            self._stop.set()
+
+    async def _ask_for_lease(self) -> None:
         asked_at = time.monotonic()
         report = Report(
             progress=dict(self._progress),

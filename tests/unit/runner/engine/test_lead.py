@@ -385,15 +385,16 @@ async def test_lead__ctrl_c_keeps_what_came_and_either_engine_goes_on(tmp_path: 
 async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path: Path):
     write_dataset(tmp_path, 200)
     with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
-        file = write(tmp_path, server.url)
+        file, events = write(tmp_path, server.url, max_requests=300), list[Event]()
         engine = Here(file, size=20)
-        leading = asyncio.create_task(ask(file, engine))
+        leading = asyncio.create_task(ask(file, engine, events))
         await until(lambda: len(server.requests) > 12)
         engine.has_lost_coordinator = True
         with pytest.raises(CannotMeasure, match="coordinator is lost: its node is gone"):
             await leading
         asked = len(server.requests)
         assert len(rows(tmp_path / "run")) == asked
+        assert not [each for each in events if "is lost, and replaced" in str(each)]
         assert not (tmp_path / "run" / "leader.json").exists()
         assert (await ask(file, None)).counts == {"ok": 200}
     assert len(server.requests) == 200

@@ -9,7 +9,6 @@ from typing import Literal
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Budget, Spent
 from lm_eval_so.core.asking.endpoint.admission import Endpoints, Pace, Timing
-from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.config.model import RunSection
 
 Limit = Literal["max_cost_usd", "max_requests"]
@@ -138,7 +137,7 @@ class SharedPace(Pace):
         """Wait as `Pace.wait`; times are taken shortly before they come, since the share changes."""
         async with self._turn:
             while not timing.stop.is_set() and (wait_s := self._closed_s()) > 0:
-                await wait_for(wait_s, timing.stop)
+                await timing.pause(wait_s)
             self.share = self._allowance.share or 1.0
             seconds = self.wait_s(tokens)
         await timing.pause(seconds)

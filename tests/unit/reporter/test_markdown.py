@@ -553,7 +553,10 @@ def test_comment_body__warnings_of_the_data_are_told_once():
     told = "helpful: baseline values outside the metric's range (1) count as missing."
     metric = compared(Verdict.PASS, warnings=warnings, missing=(1, 4))
     text = body(comparison(metrics={"helpful": metric}, sentence=f"It fell. {told}"))
-    assert "⚠ helpful: 4 of 100 candidate rows have no score; counted as the worst case.\n" in text
+    assert (
+        "⚠ helpful: 4 of the candidate's 100 rows have no score; counted as the worst case.\n"
+        in text
+    )
     assert "⚠ helpful: groups of samples are ignored for the bound.\n" in text
     assert text.count("count as missing") == 1
     assert "the intervals count them" not in text

@@ -23,6 +23,8 @@ from lm_eval_so.errors import BackendError, ErrorKind
 _SECONDS = 600.0
 """For one read or write; files are large."""
 _CLOCKS_DIFFER_S = 86_400
+_NO_SERVICE = "ask it with run.executor: live"
+_GONE = "is the key that of the batch? if it is gone for good, begin anew with --fresh"
 _OF_THE_SDK = frozenset({"content-type", "accept", "content-length"})
 """Headers that differ by request."""
 
@@ -118,19 +120,19 @@ class SdkBatches:
 
     async def look(self, batch_id: str) -> BatchState:
         """Return a batch as it is now."""
-        async with self._told():
+        async with self._told(_GONE):
             return _state(await self._client.batches.retrieve(batch_id, **self._as_is))
 
     async def download(self, file_id: str, to: Path) -> None:
         """Write an output file to a path, piece by piece."""
-        async with self._told():
+        async with self._told(_GONE):
             reading = self._client.files.with_streaming_response.content(file_id, **self._as_is)
             async with reading as response:
                 await response.stream_to_file(to)
 
     async def cancel(self, batch_id: str) -> BatchState:
         """Ask for the end of a batch."""
-        async with self._told():
+        async with self._told(_GONE):
             return _state(await self._client.batches.cancel(batch_id, **self._as_is))
 
     async def close(self) -> None:
@@ -163,8 +165,8 @@ class SdkBatches:
         )
 
     @asynccontextmanager
-    async def _told(self) -> AsyncIterator[None]:
-        """Raise exceptions of the SDK as the error of an attempt."""
+    async def _told(self, hint: str = _NO_SERVICE) -> AsyncIterator[None]:
+        """Raise exceptions of the SDK as the error of an attempt, with advice if it finds nothing."""
         url = self._base_url
         try:
             yield
@@ -177,7 +179,6 @@ class SdkBatches:
             )
             if found.kind is ErrorKind.NOT_FOUND:
                 what = f"{public_url(url)} knows no such file or batch, or has no batch service"
-                hint = "ask it with run.executor: live, or begin anew with --fresh"
                 found = BackendError(
                     found.kind, what, retryable=False, http_status=error.status_code, hint=hint
                 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import ClassVar, Literal, NamedTuple
 
@@ -27,6 +28,8 @@ _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
 _AT_A_MOMENT = re.compile(f"{GAP}[가-힣]*")
 """Place of a date or a time, with the particle behind it."""
+_PARTS = ("년", "월", "일")
+"""Units of the parts of a date."""
 _FEW = 10
 """Largest number that, in words, only counts what the sentence itself lists: 두 가지, two ways."""
 
@@ -50,6 +53,13 @@ class Facts(NamedTuple):
         rest = _AT_A_MOMENT.sub(" ", moments.rest)
         numbers, codes = tuple(find_numbers(rest)), tuple(find_codes(rest))
         return cls(frozenset(_units(rest)), moments, numbers, codes, joined_figures(rest))
+
+    def has(self, number: Number) -> bool:
+        """Return whether a number is there, alone or as a part of a date: 2026년 by 2026-03-02."""
+        dates = (date for readings in self.moments.dates for date in readings)
+        parts = (each for date in dates for each in zip(date, _PARTS, strict=True))
+        known = (Number(Decimal(part), unit) for part, unit in parts if part is not None)
+        return any(own.fits(number) for own in (*self.numbers, *known))
 
 
 class Citations(Metric):
@@ -144,7 +154,7 @@ def _is_supported(sentence: Cited, passages: Sequence[Facts], least: float) -> b
         and all(any(each.moments.has_time(time) for each in passages) for time in times)
         and all(any(code in each.figures for each in passages) for code in told.codes)
         and all(
-            any(own.fits(number) for each in passages for own in each.numbers)
+            any(each.has(number) for each in passages)
             for number in told.numbers
             if number.value > _FEW or str(number.value) in told.figures
         )

@@ -18,7 +18,7 @@ _ANSWER: Final = (
     r"(?<!오)(?:정답|답)|최종 ?답변|답변(?= ?:)|(?<!wrong )\banswer"
     r"|\b(?:correct|right|best|final) (?:option|choice)|\bfinal response(?= ?:)"
 )
-_IS: Final = r"(?: ?(?:은|는|이|is|would be|should be|must be|has to be|(?:다음|아래)과 같(?:습니다|다)|[:.=→>\]-])){0,3}"
+_IS: Final = r"(?: ?(?:은|는|이|is|would be|should be|must be|has to be|(?:다음|아래)과 같(?:습니다|다)\.?|[:=→>\]-])){0,3}"
 _LEADS: Final = (
     r"(?:(?:^|[.!?,:;\n] ?)(?:(?:so|therefore|thus|hence)\b[, ]{1,2})?(?:(?:i'm|i am) (?:confident|sure|certain) (?:that )?)?(?:it'?s|it (?:is|should be|must be|has to be)|(?:so|therefore|thus|hence),?)"
     r"|\b(?:choose|pick|select|chose|picked|selected|go with)"
@@ -34,15 +34,17 @@ _TOLD: Final = (
     r"|올바릅니다)(?!고 ?(?:볼|할|하기|보기|하긴|보긴))"
     r"|(?:을|를) (?:(?:정답|답)으로 )?(?:선택(?:합니다|하겠|했(?:습니다|다|어요)|한다|함|하는 것이 (?:맞|옳|좋))"
     r"|고(?:릅니다|르겠|른다|르는 것이 (?:맞|옳|좋)|르면 됩니다)|골랐(?:습니다|다|어요)|택(?:합니다|하겠|했(?:습니다|다|어요)|한다))"
-    r"|(?:으로|로) (?:(?:선택|정)?하겠(?:습니다|다|어요)|(?:선택|정)합니다|할게요)"
-    r"|(?:이라고|라고) (?:(?:생각|판단)(?:합니다|해요|한다|됩니다)|봅니다|본다)|일 것(?:입니다|이다| 같(?:습니다|아요|다))"
+    r"|(?:으로|로) (?:(?:선택|정)?하겠(?:습니다|다|어요)|(?:선택|정)합니다|할게요)(?![가-힣])"
+    r"|(?:(?:이라고|라고) (?:(?:생각|판단)(?:합니다|해요|한다|됩니다)|봅니다|본다)|일 것(?:입니다|이다| 같(?:습니다|아요|다)))(?![가-힣])"
     r"|,? (?:is|would be|must be|seems|looks) (?:(?:the|most|clearly|definitely|probably|likely|also) ?){0,3} ?"
     r"(?:correct|right|best|appropriate|accurate)(?! ?(?:if|unless|when|only)\b)(?![a-z])"
 )
 _TOLD_AFTER: Final = (
     r"(?:^|[\n.,:;!?\"'(\[-] ?|\b(?:so|that|think|believe|therefore|thus|hence|answer|and|but|say|then|guess)"
-    rf" |(?:따라서|그러므로|그래서|결국|즉|아마|아마도|전|저는|나는|제가|내가|아니라|(?:고|며|므로|니|지만),?) |{_OPTION})"
+    rf" |(?:따라서|그러므로|그래서|결국|즉|아마|아마도|전|저는|나는|제가|내가|아니라|(?:고|며|므로|니|[지다]만),?) |{_OPTION})"
 )
+_UNSAID: Final = r"(?: ?번)?(?:이라고|라고) ?[가-힣]{1,4} ?(?:수(?:는|가)? ?없|어렵|어려|힘들|않)"
+"""Denial behind what seems to be said: B라고 할 수 없습니다."""
 _AGAIN: Final = (
     r"[)\]\"']?(?: ?번)?(?:입니다|이다|예요|이에요|에요|요)?[.!?,…\n -]{1,6}"
     r"(?:(?:아니|아뇨|정정하면|정정하자면)(?:요|다|야)?[,.… ]{1,4}|(?:no|wait|actually|sorry|correction|hmm)\b[,.:…! ]{1,4})"
@@ -82,17 +84,18 @@ def patterns(label: str) -> Patterns:
     instead = rf"(?:not {_OPTION}?(?:{label}),? but|{_OPTION}?(?:{label})(?: ?번)?(?:이|가|은|는)? ?아니(?:라|고),?)"
     led = (
         rf"(?:{_ANSWER}){_IS}"
-        rf"(?: ?{instead})?{mark}{_OPTION}?[(\"']?(?P<led>{label}){end}"
+        rf"(?: ?{instead})?{mark}{_OPTION}?[(\"']?(?P<led>{label})(?!{_UNSAID}){end}"
     )
     told = (
         rf"(?:(?<![0-9a-z가-힣])(?P<before>{label}){link} ?)?"
         rf"(?<![0-9a-z가-힣.])(?P<told>{label})[)\]\"']?(?: ?번)?"
-        r"(?:(?:이|가) ?(?:정답|답)(?!변)(?!이? ?아[니닌닙님])| is the (?:correct |right |best )?(?:answer|option|choice)(?! ?\?))"
+        rf"(?:(?:이|가) ?(?:정답|답)(?!변)(?!이? ?아[니닌닙님]|{_UNSAID})| is the (?:correct |right |best )?(?:answer|option|choice)(?! ?\?))"
     )
     start = (
         rf"[(\[]?(?P<label>{label})"
         rf"(?:[)\]]|\.(?= |\Z)|(?:(?= ?번)|(?<=번)){no_topic}|(?<=[①-⑤])(?= |\Z)"
-        r"|(?<![0-9]) ?- (?![0-9a-z](?![0-9a-z가-힣]))|(?<![0-9가-힣]):(?= )|,(?= (?:because|since|왜냐)))"
+        r"|(?:(?<![0-9]) ?- (?![0-9a-z](?![0-9a-z가-힣]))|(?<![0-9가-힣]):(?= ))"
+        rf"(?![^\n]*[,;/] ?(?:{label})(?: -|:) )|,(?= (?:because|since|왜냐)))"
     )
     said = (
         rf"(?:{_LEADS}|(?:^|[.!?\n] ?)(?P<instead>{instead})){mark}{_OPTION}?(?P<led>{label}){close}"

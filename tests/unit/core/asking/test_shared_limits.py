@@ -1,10 +1,10 @@
 import asyncio
-import time
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.fast import Steps
 from servers.runs import resources
 
 from lm_eval_so.core.asking.shared_limits import (
@@ -125,29 +125,32 @@ async def test_budget__what_one_worker_has_left_goes_to_another() -> None:
 
 
 async def test_pace__that_gets_a_smaller_share_soon_asks_less() -> None:
-    allowance, shared = Allowance(), resources()
-    pace = SharedPace(time.monotonic, allowance, lambda _: None)
+    allowance, steps = Allowance(), Steps()
+    shared = resources(clock=steps.clock, wait=steps.wait)
+    pace = SharedPace(steps.clock, allowance, lambda _: None)
     pace.limit(requests_per_s=100, tokens_per_min=None)
     sent: list[float] = []
 
     async def send() -> None:
         await pace.wait(0, shared)
-        sent.append(time.monotonic())
+        sent.append(steps.now_s)
 
-    sending = [asyncio.create_task(send()) for _ in range(60)]
-    await asyncio.sleep(0.02)
-    assert sent == []  # without a lease nothing is
-    began = time.monotonic()
-    allowance.take(1.0, pause_s=0.0, asked_at=began)
-    await asyncio.sleep(0.2)
-    allowance.take(0.05, pause_s=0.0, asked_at=time.monotonic())
-    await asyncio.sleep(0.3)
-    assert 10 <= len(sent) <= 20 + 10 + 3
-    for share, since_s in ((0.0, 0.0), (1.0, LEASE_S)):  # none, then one that has run out
-        allowance.take(share, pause_s=0.0, asked_at=time.monotonic() - since_s)
-        await asyncio.sleep(0.15)
+    async def sent_until(now_s: float) -> int:
         before = len(sent)
-        await asyncio.sleep(0.15)
-        assert len(sent) == before
-    shared.stop.set()
-    await asyncio.gather(*sending)
+        await steps.until(now_s)
+        return len(sent) - before
+
+    sending = [asyncio.create_task(send()) for _ in range(90)]
+    assert await sent_until(0.3) == 0  # without a lease nothing is
+    allowance.take(1.0, pause_s=0.0, asked_at=0.3)
+    assert 10 <= await sent_until(0.505) <= 21
+    allowance.take(0.05, pause_s=0.0, asked_at=0.505)
+    assert await sent_until(0.61) <= 11  # times that were taken before
+    assert 1 <= await sent_until(1.0) <= 2
+    for share, since_s in ((0.0, 0.0), (1.0, LEASE_S)):  # none, then one that has run out
+        allowance.take(share, pause_s=0.0, asked_at=steps.now_s - since_s)
+        await steps.until(steps.now_s + 0.3)
+        assert await sent_until(steps.now_s + 0.5) == 0
+    for task in sending:
+        task.cancel()
+    await asyncio.gather(*sending, return_exceptions=True)

@@ -213,8 +213,9 @@ async def test_run__batch_that_is_gone_is_not_told_as_going_on(tmp_path: Path):
         server.before = lambda method, path: (
             next(looks, 404) if (method, path) == ("GET", "/batches/batch_0") else None
         )
-        with pytest.raises(BackendError, match="knows no such file or batch"):
+        with pytest.raises(BackendError, match="knows no such file or batch") as told:
             await go(config_of(tmp_path, server), events)
+    assert (told.value.hint or "").endswith("if it is gone for good, begin anew with --fresh")
     assert any("in_progress" in event.text for event in events if isinstance(event, Noticed))
     warned = [event.text for event in events if isinstance(event, Warned)]
     assert warned == ["batch batch_0 is not read yet"]

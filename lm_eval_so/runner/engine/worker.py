@@ -40,8 +40,7 @@ class Worker:
 
     def __init__(self, name: str, assignment: Assignment, coordinator: Call) -> None:
         self._name, self._assignment, self._coordinator = name, assignment, coordinator
-        self._redactor = Redactor()
-        self._allowance = Allowance()
+        self._redactor, self._allowance = Redactor(), Allowance()
         self._budget = SharedBudget(self._slice)
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []

@@ -90,7 +90,7 @@ async def test_run__a_burst_of_refusals_cuts_the_limit_once(tmp_path: Path):
 
     def script(seen: Seen) -> Reply:
         is_burst = "#2" in seen.text and seen.nth == 0
-        refused = Reply(status=429, headers={"retry-after-ms": "50"}, latency_s=0.05)
+        refused = Reply(status=429, headers={"retry-after-ms": "50"})
         return refused if is_burst else Reply(text="ok", latency_s=0.05)
 
     with ChatServer(script) as server:

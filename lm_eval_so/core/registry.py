@@ -168,18 +168,22 @@ class Registry(Generic[T]):
     def _misspelt(self, plugin: type[T]) -> Iterator[Problem]:
         """Find attributes of a class that nobody reads and that are named much like one that counts.
 
-        Private names, methods and classes are the plugin's own, and so is any other name.
+        Private names, methods and classes are the plugin's own, and so is any other name; also one like
+        `ranges` where `range` is set, too.
         """
         bases = [each for each in plugin.__mro__ if each.__module__.startswith(_OURS)]
         names = {name for each in bases for name in (*inspect.get_annotations(each), *vars(each))}
         known = sorted(name for name in names if _is_value(getattr(plugin, name, None)))
-        for own in plugin.__mro__:
-            if own in bases or not issubclass(own, self._base):
-                continue
+        owns = [
+            each for each in plugin.__mro__ if each not in bases and issubclass(each, self._base)
+        ]
+        is_set = {name for own in owns for name in vars(own)}
+        for own in owns:
             for name, value in vars(own).items():
                 if name in names or name.startswith("_") or not _is_value(value):
                     continue
-                if (near := nearest(name, known)) is not None:
+                near = nearest(name, known)
+                if near is not None and near not in is_set:
                     what = f'unknown {self.kind} attribute "{name}" (did you mean "{near}"?)'
                     hint = f"if it is an attribute of your own, call it _{name}"
                     yield Problem(what=what, where=_place_of(own, name), hint=hint)

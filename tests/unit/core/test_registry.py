@@ -102,6 +102,7 @@ class Misspelt(Metric):
     requirs: frozenset = frozenset()
     words = ("네", "예")  # of its own, as all that follow
     _rnage = (0, 5)
+    kinds = ("short", "long")  # beside kind
     class Param: ...
     def scores(self): ...
     @property

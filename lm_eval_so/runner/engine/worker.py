@@ -45,6 +45,7 @@ class Worker:
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []
         self._pause_s = 0.0
+        self._is_alone = False
         self._stop, self._has_news = asyncio.Event(), asyncio.Event()
         self._opened = AsyncExitStack()
 
@@ -97,7 +98,7 @@ class Worker:
             self._stop.set()
             clean_exception(error, self._redactor)
             return here(error), self._budget.spent
-        return None
+        return (here(_alone()), None) if self._is_alone else None
 
     def _listen(self, event: Event, part: str = "") -> None:
         if isinstance(event, Moved):
@@ -113,8 +114,7 @@ class Worker:
         try:
             given: Decimal | None = await self._call("slice", limit, need)
         except Exception:  # noqa: BLE001 - whatever the transport raises
-            what = "the workers' coordinator is lost"
-            raise CannotMeasure(what, hint="run again to go on") from None
+            raise _alone() from None
         return given
 
     async def _renew(self) -> None:
@@ -129,6 +129,7 @@ class Worker:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._ask_for_lease()
         except Exception:  # noqa: BLE001 - whatever the transport raises: nobody leads any more
+            self._is_alone = True
             self._stop.set()
 
     async def _ask_for_lease(self) -> None:
@@ -144,3 +145,7 @@ class Worker:
         self._allowance.take(lease.share, pause_s=lease.pause_s, asked_at=asked_at)
         if lease.is_over:
             self._stop.set()
+
+
+def _alone() -> CannotMeasure:
+    return CannotMeasure("the workers' coordinator is lost", hint="run again to go on")

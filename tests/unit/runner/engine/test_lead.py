@@ -57,7 +57,7 @@ class Here:
         self.working: dict[str, set[asyncio.Task[Any]]] = {}
         self.coordinator = Coordinator({})
         self.employed: list[str] = []
-        self.is_cut_off = self.has_lost_coordinator = False
+        self.is_cut_off = self.has_lost_coordinator = self.is_unheard = False
         self.tells: Callable[[Assignment], Assignment] = lambda given: given
         self.sent: list[Any] = []
 
@@ -89,6 +89,8 @@ class Here:
         async def tell(method: str, *arguments: Any) -> Any:
             if name not in self.working:
                 raise WorkerLost("killed")  # whoever is dead says nothing
+            if self.is_unheard:
+                raise WorkerLost("no way to it")
             self.sent.append(arguments)
             return await self.call(method, *arguments)
 
@@ -382,15 +384,24 @@ async def test_lead__ctrl_c_keeps_what_came_and_either_engine_goes_on(tmp_path: 
     assert len(server.requests) == 150
 
 
-async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("lost", "told", "limits"),
+    [
+        ("has_lost_coordinator", "coordinator is lost: its node is gone", {"max_requests": 300}),
+        ("is_unheard", "^the workers' coordinator is lost$", {}),
+    ],
+)
+async def test_lead__a_lost_coordinator_ends_the_run_with_all_that_came(
+    tmp_path: Path, lost: str, told: str, limits: dict[str, Any]
+):
     write_dataset(tmp_path, 200)
     with ChatServer(lambda seen: Reply(text="ok", latency_s=0.02)) as server:
-        file, events = write(tmp_path, server.url, max_requests=300), list[Event]()
+        file, events = write(tmp_path, server.url, **limits), list[Event]()
         engine = Here(file, size=20)
         leading = asyncio.create_task(ask(file, engine, events))
         await until(lambda: len(server.requests) > 12)
-        engine.has_lost_coordinator = True
-        with pytest.raises(CannotMeasure, match="coordinator is lost: its node is gone"):
+        setattr(engine, lost, True)
+        with pytest.raises(CannotMeasure, match=told):
             await leading
         asked = len(server.requests)
         assert len(rows(tmp_path / "run")) == asked

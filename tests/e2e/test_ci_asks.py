@@ -246,7 +246,7 @@ def test_ci__does_not_take_the_answers_of_run(desk: Desk) -> None:
     assert (desk.asked, desk.info["checkout"], desk.info["judged_at"]) == ([], None, None)
     done = desk.ci()
     assert (done.returncode, len(desk.asked)) == (1, N)
-    assert "was not asked by ci, so its answers may come from the cache" in done.stderr
+    assert "was not asked by ci: its answers may come from the cache" in done.stderr
 
 
 def test_ci__cut_off_and_ended_by_run_is_asked_anew(desk: Desk) -> None:

@@ -26,7 +26,7 @@ from lm_eval_so.runner.store.run_dir import (
 _KEPT = 3
 _OWN_FILES = frozenset({*RUN_FILES, LOCK_FILE})
 _DIGITS = 7
-_NOT_BY_CI = "was not asked by ci, so its answers may come from the cache"
+_NOT_BY_CI = "was not asked by ci: its answers may come from the cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

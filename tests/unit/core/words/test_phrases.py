@@ -55,7 +55,7 @@ def test_problem_in__korean(message: str, told: str) -> None:
             "중단: 답변 1건 중 0건이 runs/bot 폴더에 있습니다",
         ),
         (
-            "runs/bot was not asked by ci, so its answers may come from the cache, so all is asked anew; it is kept as runs/bot.1",
+            "runs/bot was not asked by ci: its answers may come from the cache, so all is asked anew; it is kept as runs/bot.1",
             "runs/bot: ci 명령으로 물은 실행이 아니어서 캐시에 있던 답변이 섞여 있을 수 있습니다. 모두 새로 묻고, 이전 답변은 runs/bot.1 폴더에 남겨 둡니다",
         ),
         (

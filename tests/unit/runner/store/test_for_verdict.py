@@ -126,7 +126,7 @@ async def test_why_anew__without_git_the_rest_decides(tmp_path: Path) -> None:
     [
         ({"config_digest": "0" * 64}, "was asked with another config"),
         ({"judged_at": "2026-11-24T06:30:00.000Z"}, "has its verdict already"),
-        ({"checkout": None}, "was not asked by ci, so its answers may come from the cache"),
+        ({"checkout": None}, "was not asked by ci: its answers may come from the cache"),
     ],
 )
 async def test_why_anew__what_the_run_says_of_itself(

@@ -226,7 +226,7 @@ class RunInfo:
     counts: Mapping[str, int]
     """Rows by status."""
     requests: int
-    """Requests sent by the last invocation, attempts included."""
+    """Requests sent by all invocations that asked this run, attempts included."""
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     """Sum over the rows with a known price; null if there are none."""

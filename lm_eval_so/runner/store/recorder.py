@@ -128,7 +128,8 @@ class Recorder:
             self.head,
             state=state,
             counts=tally.counts,
-            requests=self.asker.requests,
+            # a command that was killed could not tell its last ones; its rows do
+            requests=max(self.head.requests + self.asker.requests, tally.attempts),
             usage=tally.usage,
             cost_usd=tally.cost_usd,
             unpriced=tally.unpriced,

@@ -188,6 +188,7 @@ async def resume(
     if (begun := read_info(run_dir.path)) is not None:
         resumed_at = begun.resumed_at if options.goes_on else head.started_at
         head = replace(head, started_at=begun.started_at, resumed_at=resumed_at)
+        head = replace(head, requests=begun.requests)
     recorder = Recorder(run_dir, head, done, asker=asker, resources=resources)
     await take_up(recorder, keep_errors=options.keep_errors)
     return recorder

@@ -62,7 +62,7 @@ async def test_run__hundred_rows_in_order_and_nothing_twice(tmp_path: Path):
 
     before = (folder / "run_results.jsonl").read_bytes()
     again = await run(config, resources())
-    assert (again.requests, again.started_at) == (0, info.started_at)
+    assert (again.requests, again.started_at) == (100, info.started_at)
     assert (folder / "run_results.jsonl").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ["run.json", "run_results.jsonl"]
 

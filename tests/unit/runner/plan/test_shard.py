@@ -155,7 +155,7 @@ async def test_run__shards_keep_within_their_shares(tmp_path: Path):
         assert len(server.requests) == 10
         # another limit is no other run, for a shard as for the whole
         info = await run(make(tmp_path, section), resources(), RunOptions(shard=shard))
-    assert (info.state, info.share, info.requests) == ("complete", {}, info.planned - most)
+    assert (info.state, info.share, info.requests) == ("complete", {}, info.planned)
     assert "share" not in whole.facts()
 
 

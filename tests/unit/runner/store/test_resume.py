@@ -10,6 +10,7 @@ from servers.runs import endpoint, make, resources, rows, until, write_dataset
 
 from lm_eval_so.core.asking.folder_lock import FolderLock
 from lm_eval_so.core.events import Event, Warned
+from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.errors import (
     Interrupted,
     UsageError,
@@ -48,12 +49,12 @@ async def test_run__failed_rows_are_asked_again_and_answers_kept(tmp_path: Path)
         ]
         again = replace(resources(events), again="lm-eval-so run -c a.yaml --keep-errors")
         kept = await run(config, again, RunOptions(keep_errors=True))
-        assert (kept.requests, kept.counts) == (0, {"ok": 9, "error": 1})
+        assert (kept.requests, kept.counts) == (10, {"ok": 9, "error": 1})
         hint = next(e.hint for e in reversed(events) if isinstance(e, Warned))
         assert hint == "lm-eval-so run -c a.yaml asks only those again"
         server.script = lambda _: "two"
         info = await run(config, resources())
-    assert (info.requests, info.counts) == (1, {"ok": 10})
+    assert (info.requests, info.counts) == (11, {"ok": 10})
     assert sorted(row["response"]["text"] for row in rows(tmp_path / "runs" / "bot")) == [
         *["one"] * 9,
         "two",
@@ -72,7 +73,7 @@ async def test_run__changed_samples_are_asked_and_gone_ones_dropped(tmp_path: Pa
     ]
     write_dataset(tmp_path, changed)
     info = await run(make(tmp_path, ECHO), resources())
-    assert (info.requests, info.planned, info.counts) == (2, 4, {"ok": 4})
+    assert (info.requests, info.planned, info.counts) == (4 + 2, 4, {"ok": 4})
     found = rows(tmp_path / "runs" / "scripted")
     assert [row["response"]["text"] for row in found] == [
         "질문 3",
@@ -103,7 +104,15 @@ async def test_run__options_that_do_not_matter_go_on(tmp_path: Path):
     await run(make(tmp_path, ECHO), resources())
     other = {"name": "scripted", "options": {"default": "echo", "timeout_s": 3}}
     info = await run(make(tmp_path, other, run={"concurrency": 2}), resources())
-    assert info.requests == 0
+    assert info.requests == 3  # and no more
+
+
+async def test_run__requests_of_a_command_that_was_killed_count(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    info = await run(make(tmp_path, ECHO), resources())
+    killed = replace(info, state="running", requests=1)
+    (tmp_path / "runs" / "scripted" / "run.json").write_text(dumps(killed), encoding="utf-8")
+    assert (await run(make(tmp_path, ECHO), resources())).requests == 3
 
 
 async def test_run__fresh_asks_all_again(tmp_path: Path):
@@ -152,7 +161,7 @@ async def test_run__damaged_lines_are_kept_apart_and_their_rows_asked_again(
         assert not log.with_suffix(".torn").exists()  # a dry run writes nothing
         events: list[Event] = []
         info = await run(config, resources(events))
-        assert (info.requests, info.counts) == (lost, {"ok": 10})
+        assert (info.requests, info.counts) == (10 + lost, {"ok": 10})
     told = [event.text for event in events if isinstance(event, Warned)]
     assert told == [
         f"a line of {log} is no row; it is kept in run_results.torn, and its row asked again"

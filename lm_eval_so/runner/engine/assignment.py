@@ -103,8 +103,7 @@ async def open_config(assignment: Assignment) -> tuple[Config, Redactor]:
     plugins = [*config.plugin_files(), *((file, None) for file in origin.plugins)]
     config = require_valid(read, failed=plugin_problems(plugins))
     # the leader alone looks at the time
-    own = {"concurrency": assignment.concurrency, "max_time_s": None}
-    run = config.run.model_copy(update=own)
+    run = config.run.model_copy(update={"concurrency": assignment.concurrency, "max_time_s": None})
     redactor = config_redactor(config, environ, runs_code=True)
     return config.model_copy(update={"run": run}), redactor
 

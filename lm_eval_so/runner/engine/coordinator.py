@@ -92,12 +92,13 @@ class Coordinator:
         for slices in self._slices.values():
             slices.forfeit(worker)
 
-    def stop(self) -> None:
-        """Stop: nothing new is asked."""
-        self._is_over = True
+    def news(self, is_over: bool) -> News:
+        """Return what workers have told, events since the last call.
 
-    def news(self) -> News:
-        """Return what workers have told, events since the last call."""
+        Args:
+            is_over: Whether nothing new may be asked from now on.
+        """
+        self._is_over = is_over
         events, self._events = tuple(self._events), []
         progress = {part: moved for each in self._progress.values() for part, moved in each.items()}
         return News(progress=progress, events=events, workers=len(self._progress))

@@ -120,13 +120,10 @@ class Lead:
         return {name: most - spent[name] for name, most in limits_of(self._run).items()}
 
     async def _until_over(self, leader: Leader, employed: list[asyncio.Task[None]]) -> None:
-        budget = self._recorder.resources.budget
         while self._claims.under_way or (self._claims and not self._is_over):
             leader.beat()
-            if budget.left_s() <= 0:
+            if (budget := self._recorder.resources.budget).left_s() <= 0:
                 self._failure = self._failure or budget.out_of_time()
-            if self._is_over:
-                await self._crew.call("stop")
             await self._take_news()
             done, _ = await asyncio.wait(employed, timeout=_LOOK_S)
             for task in done:
@@ -138,7 +135,7 @@ class Lead:
     async def _take_news(self) -> None:
         """Tell what workers tell, and how far the run is."""
         recorder = self._recorder
-        news: News = await self._crew.call("news")
+        news: News = await self._crew.call("news", self._is_over)
         for event in news.events:
             if (text := str(event)) not in self._told:
                 self._told.add(text)

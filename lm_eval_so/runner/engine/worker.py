@@ -4,19 +4,12 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
-from decimal import Decimal
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.asking.shared_limits import (
-    LEASE_S,
-    Allowance,
-    Limit,
-    SharedBudget,
-    shared_endpoints,
-)
+from lm_eval_so.core.asking.shared_limits import LEASE_S, Allowance, SharedBudget, shared_endpoints
 from lm_eval_so.core.clock import wait_for
 from lm_eval_so.core.events import Event, Moved
 from lm_eval_so.core.secrets import Redactor, clean_exception
@@ -41,11 +34,10 @@ class Worker:
     def __init__(self, name: str, assignment: Assignment, coordinator: Call) -> None:
         self._name, self._assignment, self._coordinator = name, assignment, coordinator
         self._redactor, self._allowance = Redactor(), Allowance()
-        self._budget = SharedBudget(self._slice)
+        self._budget = SharedBudget(partial(self._call, "slice"))
         self._progress: dict[str, Moved] = {}
         self._events: list[Event] = []
-        self._pause_s = 0.0
-        self._is_alone = False
+        self._pause_s, self._is_alone = 0.0, False
         self._stop, self._has_news = asyncio.Event(), asyncio.Event()
         self._opened = AsyncExitStack()
 
@@ -107,15 +99,14 @@ class Worker:
             self._events.append(event)
 
     async def _call(self, method: str, *arguments: Any) -> Any:
-        return await self._coordinator(method, self._name, *arguments)
-
-    async def _slice(self, limit: Limit, need: Decimal) -> Decimal | None:
-        """Return a slice of the budget, or end what is asked as an error of the run would."""
+        """Call the coordinator; if it does not answer, nobody leads any more, and the worker stops."""
         try:
-            given: Decimal | None = await self._call("slice", limit, need)
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._coordinator(method, self._name, *arguments)
         except Exception:  # noqa: BLE001 - whatever the transport raises
+            self._is_alone = True
+            self._stop.set()
             raise _alone() from None
-        return given
 
     async def _renew(self) -> None:
         while True:
@@ -124,15 +115,7 @@ class Worker:
             self._has_news.clear()
 
     async def _lease(self) -> None:
-        """Report, and take the next lease; stop if nobody gives one."""
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._ask_for_lease()
-        except Exception:  # noqa: BLE001 - whatever the transport raises: nobody leads any more
-            self._is_alone = True
-            self._stop.set()
-
-    async def _ask_for_lease(self) -> None:
+        """Report, and take the next lease, if there is one."""
         asked_at = time.monotonic()
         report = Report(
             progress=dict(self._progress),
@@ -141,10 +124,11 @@ class Worker:
             pause_s=self._pause_s,
         )
         self._events, self._pause_s = [], 0.0
-        lease: Lease = await self._call("lease", report)
-        self._allowance.take(lease.share, pause_s=lease.pause_s, asked_at=asked_at)
-        if lease.is_over:
-            self._stop.set()
+        with suppress(CannotMeasure):
+            lease: Lease = await self._call("lease", report)
+            self._allowance.take(lease.share, pause_s=lease.pause_s, asked_at=asked_at)
+            if lease.is_over:
+                self._stop.set()
 
 
 def _alone() -> CannotMeasure:

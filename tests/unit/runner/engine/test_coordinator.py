@@ -38,7 +38,7 @@ def test_left__a_lost_worker_says_nothing_more_and_what_it_held_counts_as_spent(
         coordinator.left("a")
     assert coordinator.lease("a", BUSY).is_over  # should it still live
     assert coordinator.slice("a", "max_requests", Decimal(1)) is None
-    news = coordinator.news()
+    news = coordinator.news(is_over=False)
     assert (news.progress, news.workers) == ({"b": MOVED}, 1)
     assert coordinator.slice("b", "max_requests", Decimal(76)) is None
     assert coordinator.slice("b", "max_requests", Decimal(75)) == 75
@@ -48,11 +48,11 @@ def test_news__events_once_and_the_newest_progress():
     coordinator, event = Coordinator({}), Noticed(stage="run", text="slow")
     coordinator.lease("a", Report(progress={"1": MOVED, "2": MOVED}, events=(event,)))
     coordinator.lease("a", Report(progress={"2": MOVED}, events=(event,)))
-    news = coordinator.news()
+    news = coordinator.news(is_over=False)
     assert (news.progress, news.events) == ({"2": MOVED}, (event, event))
-    assert coordinator.news().events == ()
+    assert coordinator.news(is_over=False).events == ()
     assert not coordinator.lease("a", BUSY).is_over
-    coordinator.stop()
+    coordinator.news(is_over=True)
     assert coordinator.lease("a", BUSY).is_over
 
 

@@ -23,7 +23,7 @@ from lm_eval_so.core.asking.cache.file import (
     write_rows,
 )
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.hashing import canon_text, digest_text
+from lm_eval_so.core.hashing import canon_text, digest_text, plain_message
 from lm_eval_so.core.records.chat import ChatRequest, Message, message_values
 from lm_eval_so.core.records.enums import RunStatus
 
@@ -254,5 +254,5 @@ class RequestKeys:
 def _message(message: Message) -> str:
     """Return a message as canonical JSON."""
     if message.name is None and message.tool_call_id is None and not message.tool_calls:
-        return f'{{"content":{encode_basestring(message.content)},"role":"{message.role}"}}'
+        return plain_message(message.role, message.content)
     return canon_text(message_values(message))
